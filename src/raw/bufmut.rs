@@ -1,0 +1,38 @@
+//! `bytes::BufMut` for [`PooledBuf`].
+//!
+//! The one arrow of the basement that points up: the impl of an unsafe trait must stand here, and Rust
+//! wants it on the public type itself.
+
+use crate::buffer::PooledBuf;
+use bytes::BufMut;
+use bytes::buf::UninitSlice;
+
+/// Room that `chunk_mut` makes when there is none, in bytes.
+const STEP: usize = 64;
+
+// SAFETY: `chunk_mut` is the segment's room behind the written bytes, and `advance_mut` counts bytes of it as
+// written; both are the same until the buffer is written to.
+unsafe impl BufMut for PooledBuf {
+    fn remaining_mut(&self) -> usize {
+        isize::MAX as usize - self.len()
+    }
+
+    unsafe fn advance_mut(&mut self, bytes: usize) {
+        let room = self.capacity() - self.len();
+        // As in `BytesMut`: a caller that breaks its promise is stopped, not obeyed.
+        assert!(bytes <= room, "advance out of bounds: {bytes} bytes into {room} of room");
+        // SAFETY: the caller has initialised that much of `chunk_mut`, which is the segment's room.
+        unsafe { self.segment_mut().advance(bytes) };
+    }
+
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        if self.len() == self.capacity() {
+            self.reserve(STEP);
+        }
+        UninitSlice::uninit(self.segment_mut().spare_mut())
+    }
+
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}

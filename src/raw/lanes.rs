@@ -1,0 +1,149 @@
+//! Lanes: the bump allocators of one request, each claimed by one cursor at a time.
+//!
+//! `&Bump` is not `Send`, and an atomic bump pointer would cost most of what an arena gains. So a cursor
+//! claims a whole `Bump` with one atomic, uses it alone, and gives it back with another. A concurrent
+//! claim gets another lane of the same request; when all are taken it gets one from an overflow list.
+//!
+//! A lane that was given back keeps what was allocated in it until `reset`, which needs `&mut`.
+
+use crate::sync::{AtomicU32, Ordering};
+use bumpalo::Bump;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::ptr::NonNull;
+use parking_lot::Mutex;
+
+/// Lanes without a lock. More cursors than this at once in one request are rare, and only slower.
+const LANES: usize = 8;
+const ALL: u32 = (1 << LANES) - 1;
+
+/// # Invariants
+///
+/// (a) While bit `i` of `claimed` is set by a live `Claim`, only that claim touches `lanes[i]`.
+/// (b) A `Bump` that was ever claimed is neither reset nor dropped but through `&mut self`.
+#[derive(Default)]
+pub struct Lanes {
+    claimed: AtomicMask,
+    lanes: [UnsafeCell<Bump>; LANES],
+    /// Bumps beyond the lanes that no claim has now. Boxed, so that they do not move with the list.
+    spare: Mutex<Vec<Box<Bump>>>,
+}
+
+/// A mask with no bit set by default (loom's atomics have no `Default`).
+struct AtomicMask(AtomicU32);
+
+impl Default for AtomicMask {
+    fn default() -> Self {
+        Self(AtomicU32::new(0))
+    }
+}
+
+// SAFETY: the bumps are `Send` and move with the lanes; what they hold is `Send` by the bounds of
+// those who put it there, or is never touched again but to be forgotten.
+unsafe impl Send for Lanes {}
+// SAFETY: `&Lanes` reaches a `Bump` only through `claim`, which by (a) gives it to one thread at a time.
+unsafe impl Sync for Lanes {}
+
+impl Lanes {
+    /// Claims a bump for one cursor. One read-modify-write when a lane is free.
+    pub fn claim(&self) -> Claim<'_> {
+        // Relaxed: the read-modify-write below decides.
+        let mut taken = self.claimed.0.load(Ordering::Relaxed);
+        while taken & ALL != ALL {
+            let lane = (!taken).trailing_zeros();
+            // Acquire: sees what the lane's last claim did, from the Release in its drop.
+            taken = self.claimed.0.fetch_or(1 << lane, Ordering::Acquire);
+            if taken & (1 << lane) == 0 {
+                // `UnsafeCell<Bump>` has the layout of `Bump`, and the cast keeps its right to mutate.
+                let bump = NonNull::from(&self.lanes[lane as usize]).cast();
+                return Claim { lanes: self, bump, lane: Some(lane) };
+            }
+        }
+        self.claim_spare()
+    }
+
+    #[cold]
+    fn claim_spare(&self) -> Claim<'_> {
+        let bump = self.spare.lock().pop().unwrap_or_default();
+        Claim { lanes: self, bump: NonNull::from(Box::leak(bump)), lane: None }
+    }
+
+    /// Bytes that the lanes have from the allocator.
+    pub fn capacity(&mut self) -> usize {
+        self.lanes.iter_mut().map(|lane| lane.get_mut().allocated_bytes()).sum()
+    }
+
+    /// Takes everything back and returns the bytes that stay with the lanes, at most `keep`. Each lane keeps
+    /// its largest block as long as there is room for it; spare bumps are freed.
+    pub fn reset(&mut self, keep: usize) -> usize {
+        // Relaxed: `&mut` is the only user. A claim that was forgotten ends here.
+        self.claimed.0.store(0, Ordering::Relaxed);
+        self.spare.get_mut().clear();
+        let mut kept = 0;
+        for lane in &mut self.lanes {
+            let bump = lane.get_mut();
+            if bump.allocated_bytes() == 0 {
+                continue;
+            }
+            bump.reset();
+            if kept + bump.allocated_bytes() > keep {
+                *bump = Bump::new();
+            }
+            kept += bump.allocated_bytes();
+        }
+        kept
+    }
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Relaxed: a hint for people.
+        let claimed = self.claimed.0.load(Ordering::Relaxed).count_ones();
+        f.debug_struct("Lanes").field("claimed", &claimed).finish_non_exhaustive()
+    }
+}
+
+/// The exclusive use of one bump of a request. Dropped, the lane is free for the next cursor; forgotten, it
+/// is taken until the request ends.
+pub struct Claim<'s> {
+    lanes: &'s Lanes,
+    bump: NonNull<Bump>,
+    /// `None` for a bump from the spare list.
+    lane: Option<u32>,
+}
+
+// SAFETY: by (a) of `Lanes` the claim is the only user of its bump, and `Bump` is `Send`. Not `Sync`: `&Bump`
+// is not to be shared.
+unsafe impl Send for Claim<'_> {}
+
+impl<'s> Claim<'s> {
+    /// The bump. `&mut`, so that two threads cannot use one claim; the lifetime is that of the request, so
+    /// that what is allocated outlives the claim.
+    pub fn bump(&mut self) -> &'s Bump {
+        // SAFETY: the pointer is to a lane of `'s` or to a leaked box; by (b) of `Lanes` neither moves, resets
+        // nor dies while `'s` is borrowed. It is never public, and used by one thread at a time.
+        unsafe { self.bump.as_ref() }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        match self.lane {
+            // Release: hands the bump's fields to the Acquire of the next `claim`.
+            Some(lane) => {
+                self.lanes.claimed.0.fetch_and(!(1 << lane), Ordering::Release);
+            }
+            None => {
+                // SAFETY: leaked by `claim_spare` for this claim alone, taken back once.
+                let bump = unsafe { Box::from_raw(self.bump.as_ptr()) };
+                self.lanes.spare.lock().push(bump);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Claim<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").field("lane", &self.lane).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,26 @@
+//! Basement: every unsafe line of the crate, each behind a safe type with its invariants written down.
+//!
+//! | file | what it makes safe |
+//! |---|---|
+//! | `slot` | who owns a request's content: owner, pins, or nobody |
+//! | `lanes`, `cursor`, `grow` | bump allocation across `.await`, by one cursor a lane |
+//! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
+//! | `depot` | idle nodes, and closing that loses none |
+//! | `shared`, `segment` | a reference count inside a pooled node; bytes of which only written ones show |
+//! | `ring` | `sync`'s queue for models |
+
+// Items are `pub` so that the loom models, a crate of their own, reach them; the module itself is private.
+#![allow(unreachable_pub, unsafe_code, missing_docs)]
+
+#[cfg(feature = "bench")]
+pub mod counting;
+pub mod cursor;
+pub mod depot;
+pub mod grow;
+pub mod lanes;
+pub mod parcels;
+pub mod segment;
+pub mod shared;
+pub mod slot;
+pub mod store;
+pub mod unwind;

@@ -1,0 +1,396 @@
+//! A recyclable slot: one word decides who owns the content, and a token stands for each right to it.
+//!
+//! The tokens make the protocol a matter of types, so that nobody above needs `unsafe`:
+//!
+//! | token | stands for | gives | ends by |
+//! |---|---|---|---|
+//! | [`Free`] | nobody else has a right | `&mut C` | `open` -> [`Owner`]; or the slot is dropped |
+//! | [`Owner`] | one request, begun | `&C` | its drop, which closes the slot |
+//! | [`Pin`] | one strong pin | `&C` | its drop |
+//! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end |
+//!
+//! The word, with `generation` in its upper half:
+//!
+//! | closed | pins | the content belongs to | next |
+//! |---|---|---|---|
+//! | yes | 0 | the one `Free` token | open, one generation on; or the slot is dropped |
+//! | no | n | shared: the owner and n pins | closed |
+//! | yes | n > 0 | shared: n late pins | the last to go gets `Free` |
+//!
+//! Whoever brings the word to `closed, 0 pins`, the owner or the last pin, hands the `Free` token to
+//! [`Recycle::recycle`]. A token that is forgotten leaves its count behind: the slot is never free
+//! again, and its memory stays valid and is lost. A generation is used once; the slot that has used
+//! them all is dropped.
+
+use crate::sync::{Arc, AtomicU64, Ordering};
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use std::thread::panicking;
+
+const PIN: u64 = 1;
+const PINS: u64 = (1 << 30) - 1;
+/// Somebody panicked while holding a right: the content must not be used again.
+const POISONED: u64 = 1 << 30;
+const CLOSED: u64 = 1 << 31;
+const GENERATION: u32 = 32;
+
+/// One snapshot of the state word.
+#[derive(Clone, Copy)]
+struct Word(u64);
+
+impl Word {
+    fn generation(self) -> u32 {
+        (self.0 >> GENERATION) as u32
+    }
+    fn pins(self) -> u64 {
+        self.0 & PINS
+    }
+    fn is_closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+    fn is_poisoned(self) -> bool {
+        self.0 & POISONED != 0
+    }
+}
+
+/// What becomes of a content that nobody has a right to any more.
+pub trait Recycle: Sized {
+    /// Takes the content over. Runs in a `Drop`, so it must not panic.
+    fn recycle(free: Free<Self>);
+}
+
+/// # Invariants
+///
+/// (a) `content` is reached by `&mut` only through the one `Free` token, which exists while the word says
+///     closed with no pins; through `Owner` and `Pin` it is reached by `&`.
+/// (b) `Owner` exists once, from `open` to its drop; each `Pin` is counted in the word until its drop.
+struct Slot<C> {
+    word: AtomicU64,
+    content: UnsafeCell<C>,
+}
+
+// SAFETY: the content moves between threads with the `Free` token, so `C: Send`.
+unsafe impl<C: Send + Sync> Send for Slot<C> {}
+// SAFETY: `Owner` and `Pin` share `&C` between threads, so `C: Sync`; a `Free` token, made on
+// any thread from a shared slot, gives `&mut C`, so `C: Send`.
+unsafe impl<C: Send + Sync> Sync for Slot<C> {}
+
+impl<C> Slot<C> {
+    fn shared(&self) -> &C {
+        // SAFETY: called through a token; by (a) nobody has `&mut` while an `Owner` or a `Pin` exists, and
+        // `Free` lends its own `&` and `&mut` by the borrow checker's rules.
+        unsafe { &*self.content.get() }
+    }
+}
+
+impl<C: Recycle> Slot<C> {
+    /// Follows up on giving up one right, which left the word at `after`.
+    fn given_up(self: Arc<Self>, after: Word, late: bool) {
+        if after.is_closed() && after.pins() == 0 {
+            C::recycle(Free { slot: self, poisoned: after.is_poisoned(), late });
+        }
+    }
+}
+
+/// The only right to a slot that nobody uses.
+pub struct Free<C> {
+    slot: Arc<Slot<C>>,
+    poisoned: bool,
+    late: bool,
+}
+
+impl<C> Free<C> {
+    /// Makes a slot.
+    pub fn new(content: C) -> Self {
+        let slot = Slot { word: AtomicU64::new(CLOSED), content: UnsafeCell::new(content) };
+        Self { slot: Arc::new(slot), poisoned: false, late: false }
+    }
+
+    /// Whether somebody panicked in the last use.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
+    /// Whether a pin outlived the owner in the last use.
+    pub fn was_late(&self) -> bool {
+        self.late
+    }
+
+    /// Sets the generation, so that a test can stand next to the end.
+    #[doc(hidden)]
+    pub fn set_generation(&mut self, generation: u32) {
+        // Relaxed: this token is alone.
+        self.slot.word.store(u64::from(generation) << GENERATION | CLOSED, Ordering::Relaxed);
+    }
+}
+
+impl<C: Recycle> Free<C> {
+    /// Begins the next generation; `None` when they are used up, and the slot is dropped.
+    pub fn open(self) -> Option<Owner<C>> {
+        // Relaxed: this token is alone, and what brought it here has published the word.
+        let word = Word(self.slot.word.load(Ordering::Relaxed));
+        let generation = word.generation().checked_add(1)?;
+        // Relaxed: a handle of this generation is made from the `Owner` and travels by the
+        // caller's own means; one of an earlier generation fails on either value.
+        self.slot.word.store(u64::from(generation) << GENERATION, Ordering::Relaxed);
+        Some(Owner { slot: ManuallyDrop::new(self.slot), generation })
+    }
+}
+
+impl<C> Deref for Free<C> {
+    type Target = C;
+    fn deref(&self) -> &C {
+        self.slot.shared()
+    }
+}
+
+impl<C> DerefMut for Free<C> {
+    fn deref_mut(&mut self) -> &mut C {
+        // SAFETY: by (a) this token is the only way to the content.
+        unsafe { &mut *self.slot.content.get() }
+    }
+}
+
+/// The right of the one who began the request. Its drop closes the slot: no pin can be added any more.
+pub struct Owner<C: Recycle> {
+    slot: ManuallyDrop<Arc<Slot<C>>>,
+    generation: u32,
+}
+
+impl<C: Recycle> Owner<C> {
+    /// Makes a slot and begins its first generation.
+    pub fn new(content: C) -> Self {
+        let slot = Slot { word: AtomicU64::new(1 << GENERATION), content: UnsafeCell::new(content) };
+        Self { slot: ManuallyDrop::new(Arc::new(slot)), generation: 1 }
+    }
+
+    /// Adds a strong pin. `None` when there are a billion of them.
+    pub fn pin(&self) -> Option<Pin<C>> {
+        pin(&self.slot, self.generation)
+    }
+
+    /// A weak handle to this generation.
+    pub fn handle(&self) -> Handle<C> {
+        Handle { slot: Arc::clone(&self.slot), generation: self.generation }
+    }
+
+    /// Marks the content as not to be used again.
+    pub fn poison(&self) {
+        // Relaxed: the bit is read after the AcqRel of whoever is last, which comes later in the same word.
+        self.slot.word.fetch_or(POISONED, Ordering::Relaxed);
+    }
+}
+
+impl<C: Recycle> Deref for Owner<C> {
+    type Target = C;
+    fn deref(&self) -> &C {
+        self.slot.shared()
+    }
+}
+
+impl<C: Recycle> Drop for Owner<C> {
+    fn drop(&mut self) {
+        // SAFETY: taken here only, once.
+        let slot = unsafe { ManuallyDrop::take(&mut self.slot) };
+        let bits = if panicking() { CLOSED | POISONED } else { CLOSED };
+        // Release: publishes the owner's writes to the pin that turns out to be last (the Acquire in its
+        // drop). Acquire: sees the writes of pins that were dropped before.
+        let before = slot.word.fetch_or(bits, Ordering::AcqRel);
+        slot.given_up(Word(before | bits), false);
+    }
+}
+
+/// One strong pin. Whoever is last after the close recycles the content.
+pub struct Pin<C: Recycle> {
+    slot: ManuallyDrop<Arc<Slot<C>>>,
+}
+
+/// Adds a pin to `slot` if `generation` still runs and is not closed.
+fn pin<C: Recycle>(slot: &Arc<Slot<C>>, generation: u32) -> Option<Pin<C>> {
+    // Relaxed: the exchange below decides.
+    let mut word = Word(slot.word.load(Ordering::Relaxed));
+    loop {
+        if word.generation() != generation || word.is_closed() || word.pins() == PINS {
+            return None;
+        }
+        // Relaxed, both ways: the content was made visible by whatever carried the handle here; pins
+        // share it and publish nothing by entering. What decides is the word's own order:
+        // a close that came first is seen, one that comes later sees this pin.
+        match slot.word.compare_exchange_weak(word.0, word.0 + PIN, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return Some(Pin { slot: ManuallyDrop::new(Arc::clone(slot)) }),
+            Err(now) => word = Word(now),
+        }
+    }
+}
+
+impl<C: Recycle> Pin<C> {
+    /// Marks the content as not to be used again.
+    pub fn poison(&self) {
+        // Relaxed: as in `Owner::poison`.
+        self.slot.word.fetch_or(POISONED, Ordering::Relaxed);
+    }
+
+    /// Another pin to the same generation, which this one keeps from ending, closed or not. `None` when
+    /// there are a billion of them.
+    pub fn another(&self) -> Option<Self> {
+        // Relaxed: the exchange below decides.
+        let mut word = Word(self.slot.word.load(Ordering::Relaxed));
+        while word.pins() < PINS {
+            // Relaxed, both ways: this pin is counted, so no one can be last meanwhile.
+            match self.slot.word.compare_exchange_weak(word.0, word.0 + PIN, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(Self { slot: ManuallyDrop::new(Arc::clone(&self.slot)) }),
+                Err(now) => word = Word(now),
+            }
+        }
+        None
+    }
+}
+
+impl<C: Recycle> Deref for Pin<C> {
+    type Target = C;
+    fn deref(&self) -> &C {
+        self.slot.shared()
+    }
+}
+
+impl<C: Recycle> Drop for Pin<C> {
+    fn drop(&mut self) {
+        // SAFETY: taken here only, once.
+        let slot = unsafe { ManuallyDrop::take(&mut self.slot) };
+        if panicking() {
+            // Relaxed: as in `Owner::poison`.
+            slot.word.fetch_or(POISONED, Ordering::Relaxed);
+        }
+        // Release: publishes this pin's writes. Acquire: the last one sees those of all others, whose
+        // read-modify-writes form one release sequence with this one, and the owner's from its drop.
+        let before = slot.word.fetch_sub(PIN, Ordering::AcqRel);
+        slot.given_up(Word(before - PIN), true);
+    }
+}
+
+/// A weak handle to one generation of a slot.
+pub struct Handle<C> {
+    slot: Arc<Slot<C>>,
+    generation: u32,
+}
+
+impl<C: Recycle> Handle<C> {
+    /// Adds a strong pin, if the generation still runs and is not closed.
+    pub fn enter(&self) -> Option<Pin<C>> {
+        pin(&self.slot, self.generation)
+    }
+}
+
+impl<C> Clone for Handle<C> {
+    fn clone(&self) -> Self {
+        Self { slot: Arc::clone(&self.slot), generation: self.generation }
+    }
+}
+
+impl<C> fmt::Debug for Free<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Free").field("poisoned", &self.poisoned).finish_non_exhaustive()
+    }
+}
+
+impl<C: Recycle> fmt::Debug for Owner<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Owner").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl<C: Recycle> fmt::Debug for Pin<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pin").finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for Handle<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// Where a content's `Free` token goes.
+    #[derive(Clone, Default)]
+    struct Content(Arc<Mutex<Option<Free<Content>>>>);
+
+    impl Recycle for Content {
+        fn recycle(free: Free<Self>) {
+            let home = Arc::clone(&free.0);
+            *home.lock().unwrap() = Some(free);
+        }
+    }
+
+    impl Content {
+        fn take(&self) -> Option<Free<Self>> {
+            self.0.lock().unwrap().take()
+        }
+    }
+
+    #[test]
+    fn the_slot_comes_free_with_the_last_right() {
+        let home = Content::default();
+        let owner = Owner::new(home.clone());
+        let (pin, handle) = (owner.pin().unwrap(), owner.handle());
+        drop(owner);
+        assert!(home.take().is_none());
+        assert!(handle.enter().is_none());
+        let another = pin.another().expect("a late pin can be doubled");
+        drop(pin);
+        assert!(home.take().is_none());
+        drop(another);
+        assert!(home.take().expect("free").was_late());
+    }
+
+    #[test]
+    fn an_old_handle_does_not_enter_the_next_generation() {
+        let home = Content::default();
+        let owner = Owner::new(home.clone());
+        let old = owner.handle();
+        drop(owner);
+        let owner = home.take().unwrap().open().unwrap();
+        assert!(old.enter().is_none());
+        assert!(owner.handle().enter().is_some());
+    }
+
+    #[test]
+    fn poison_by_a_pin_reaches_whoever_is_last() {
+        let home = Content::default();
+        let owner = Owner::new(home.clone());
+        owner.pin().unwrap().poison();
+        drop(owner);
+        assert!(home.take().unwrap().is_poisoned());
+    }
+
+    #[test]
+    fn a_pin_dropped_by_a_panic_poisons() {
+        let home = Content::default();
+        let owner = Owner::new(home.clone());
+        let pin = owner.pin().unwrap();
+        std::thread::spawn(move || {
+            let _pin = pin;
+            panic!("while pinned");
+        })
+        .join()
+        .unwrap_err();
+        drop(owner);
+        assert!(home.take().unwrap().is_poisoned());
+    }
+
+    #[test]
+    fn the_last_generation_retires_the_slot() {
+        let home = Content::default();
+        let mut free = Free::new(home.clone());
+        free.set_generation(u32::MAX - 1);
+        drop(free.open().unwrap());
+        assert!(home.take().unwrap().open().is_none());
+    }
+}
