@@ -1,10 +1,60 @@
 //! Request memory that flows back.
+//!
+//! A pool of objects and buffers, and a bump arena per request, whose memory goes back in bulk when the
+//! request's guard is dropped.
+//!
+//! ```no_run
+//! use axum::{Router, routing::post};
+//! use ebbtide::{Scope, http::{PooledBody, ScopeLayer}};
+//!
+//! async fn shout(scope: Scope, body: PooledBody) -> String {
+//!     let mut arena = scope.arena();             // this request's memory
+//!     let text = arena.alloc_str_lossy(&body);   // no malloc
+//!     tokio::task::yield_now().await;            // still Send
+//!     text.to_uppercase()
+//! }                                              // response sent: everything flows back
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let app = Router::new().route("/", post(shout)).layer(ScopeLayer::new());
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     axum::serve(listener, app).await
+//! }
+//! ```
+//!
+//! # The house
+//!
+//! | floor | modules | knows |
+//! |---|---|---|
+//! | porch | [`http`] (feature `http`; extractors with `axum`) | tower, hyper, axum |
+//! | hall | [`request`], [`intercept`] | what one request owns, and who is handed what |
+//! | rooms | [`pool`], [`buffer`], [`arena`] | memory; each usable on its own |
+//! | basement | `raw`, private | every unsafe line |
+//! | ground | `sync`, private | std or loom, decided once |
+//!
+//! Beside the stair stands [`bench`](mod@bench) (feature `bench`): counting what the heap does.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod arena;
+#[cfg(feature = "bench")]
+pub mod bench;
+pub mod buffer;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod intercept;
+pub mod pool;
+pub mod request;
+mod sync;
+
+#[cfg(not(all(loom, feature = "loom")))]
+mod raw;
 #[cfg(all(loom, feature = "loom"))]
 #[doc(hidden)]
 pub mod raw;
-#[cfg(not(all(loom, feature = "loom")))]
-mod raw;
-mod sync;
+
+pub use arena::Arena;
+pub use buffer::{BufferPool, PooledBuf, PooledBytes};
+pub use intercept::{Chain, Interceptor};
+pub use pool::{DropReason, Pool, PoolBuilder, PoolStats, Pooled, Reset, Verdict};
+pub use request::{Ending, Outcome, RequestGuard, Scope, ScopeEnded, ScopeHandle, ScopeStats, Scopes};

@@ -29,5 +29,5 @@ pub(crate) use std::sync::atomic::Ordering;
 
 /// Atomics that count and never publish: std's, in models too.
 pub(crate) mod count {
-    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 }

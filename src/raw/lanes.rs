@@ -25,7 +25,9 @@ const ALL: u32 = (1 << LANES) - 1;
 pub struct Lanes {
     claimed: AtomicMask,
     lanes: [UnsafeCell<Bump>; LANES],
-    /// Bumps beyond the lanes that no claim has now. Boxed, so that they do not move with the list.
+    /// Bumps beyond the lanes that no claim has now. Boxed, since a claim takes its bump's box and keeps the
+    /// address.
+    #[allow(clippy::vec_box)]
     spare: Mutex<Vec<Box<Bump>>>,
 }
 
@@ -66,11 +68,6 @@ impl Lanes {
     fn claim_spare(&self) -> Claim<'_> {
         let bump = self.spare.lock().pop().unwrap_or_default();
         Claim { lanes: self, bump: NonNull::from(Box::leak(bump)), lane: None }
-    }
-
-    /// Bytes that the lanes have from the allocator.
-    pub fn capacity(&mut self) -> usize {
-        self.lanes.iter_mut().map(|lane| lane.get_mut().allocated_bytes()).sum()
     }
 
     /// Takes everything back and returns the bytes that stay with the lanes, at most `keep`. Each lane keeps

@@ -43,6 +43,7 @@ impl<E: ?Sized> Parcels<E> {
     }
 
     /// Keeps a boxed value and lends it for as long as the list is borrowed.
+    #[allow(clippy::mut_from_ref)] // Each call lends another box.
     pub fn hold<B: Finish<E> + Send + 'static>(&self, value: Box<B>) -> &mut B {
         let value = NonNull::from(Box::leak(value));
         self.push(value.cast(), |value, with| {

@@ -87,9 +87,9 @@ impl<C> Slot<C> {
 
 impl<C: Recycle> Slot<C> {
     /// Follows up on giving up one right, which left the word at `after`.
-    fn given_up(self: Arc<Self>, after: Word, late: bool) {
+    fn given_up(slot: Arc<Self>, after: Word, late: bool) {
         if after.is_closed() && after.pins() == 0 {
-            C::recycle(Free { slot: self, poisoned: after.is_poisoned(), late });
+            C::recycle(Free { slot, poisoned: after.is_poisoned(), late });
         }
     }
 }
@@ -102,12 +102,6 @@ pub struct Free<C> {
 }
 
 impl<C> Free<C> {
-    /// Makes a slot.
-    pub fn new(content: C) -> Self {
-        let slot = Slot { word: AtomicU64::new(CLOSED), content: UnsafeCell::new(content) };
-        Self { slot: Arc::new(slot), poisoned: false, late: false }
-    }
-
     /// Whether somebody panicked in the last use.
     pub fn is_poisoned(&self) -> bool {
         self.poisoned
@@ -119,8 +113,8 @@ impl<C> Free<C> {
     }
 
     /// Sets the generation, so that a test can stand next to the end.
-    #[doc(hidden)]
-    pub fn set_generation(&mut self, generation: u32) {
+    #[cfg(test)]
+    fn set_generation(&mut self, generation: u32) {
         // Relaxed: this token is alone.
         self.slot.word.store(u64::from(generation) << GENERATION | CLOSED, Ordering::Relaxed);
     }
@@ -198,7 +192,7 @@ impl<C: Recycle> Drop for Owner<C> {
         // Release: publishes the owner's writes to the pin that turns out to be last (the Acquire in its
         // drop). Acquire: sees the writes of pins that were dropped before.
         let before = slot.word.fetch_or(bits, Ordering::AcqRel);
-        slot.given_up(Word(before | bits), false);
+        Slot::given_up(slot, Word(before | bits), false);
     }
 }
 
@@ -226,10 +220,11 @@ fn pin<C: Recycle>(slot: &Arc<Slot<C>>, generation: u32) -> Option<Pin<C>> {
 }
 
 impl<C: Recycle> Pin<C> {
-    /// Marks the content as not to be used again.
-    pub fn poison(&self) {
-        // Relaxed: as in `Owner::poison`.
-        self.slot.word.fetch_or(POISONED, Ordering::Relaxed);
+    /// A weak handle to this generation.
+    pub fn handle(&self) -> Handle<C> {
+        // Relaxed: this pin keeps the generation from changing.
+        let generation = Word(self.slot.word.load(Ordering::Relaxed)).generation();
+        Handle { slot: Arc::clone(&self.slot), generation }
     }
 
     /// Another pin to the same generation, which this one keeps from ending, closed or not. `None` when
@@ -266,7 +261,7 @@ impl<C: Recycle> Drop for Pin<C> {
         // Release: publishes this pin's writes. Acquire: the last one sees those of all others, whose
         // read-modify-writes form one release sequence with this one, and the owner's from its drop.
         let before = slot.word.fetch_sub(PIN, Ordering::AcqRel);
-        slot.given_up(Word(before - PIN), true);
+        Slot::given_up(slot, Word(before - PIN), true);
     }
 }
 
@@ -362,11 +357,13 @@ mod tests {
     }
 
     #[test]
-    fn poison_by_a_pin_reaches_whoever_is_last() {
+    fn poison_by_the_owner_reaches_the_last_pin() {
         let home = Content::default();
         let owner = Owner::new(home.clone());
-        owner.pin().unwrap().poison();
+        let pin = owner.pin().unwrap();
+        owner.poison();
         drop(owner);
+        drop(pin);
         assert!(home.take().unwrap().is_poisoned());
     }
 
@@ -388,7 +385,8 @@ mod tests {
     #[test]
     fn the_last_generation_retires_the_slot() {
         let home = Content::default();
-        let mut free = Free::new(home.clone());
+        drop(Owner::new(home.clone()));
+        let mut free = home.take().unwrap();
         free.set_generation(u32::MAX - 1);
         drop(free.open().unwrap());
         assert!(home.take().unwrap().open().is_none());

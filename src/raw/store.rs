@@ -20,8 +20,6 @@ pub enum Disposal {
 pub struct Ended {
     /// Hooks and drops that panicked.
     pub panics: usize,
-    /// Bytes of the arena in use and free when the request ended.
-    pub capacity: usize,
     /// Bytes that the lanes keep for the next request.
     pub retained: usize,
 }
@@ -61,6 +59,12 @@ impl<E: ?Sized> Store<E> {
         self.leases.hold(node)
     }
 
+    /// Keeps a node until the end, as a cleanup of its own, and lends it.
+    #[allow(clippy::mut_from_ref)] // As in `lease`.
+    pub fn attend<B: Finish<E> + Send + 'static>(&self, node: Box<B>) -> &mut B {
+        self.cleanups.hold(node)
+    }
+
     /// Calls `f` at the end. The closure lives in the arena: no heap allocation in steady state.
     pub fn on_end<F: FnOnce(&E) + Send + 'static>(&self, f: F) {
         let place = self.lanes.claim().bump().alloc(MaybeUninit::uninit());
@@ -73,8 +77,7 @@ impl<E: ?Sized> Store<E> {
     pub fn end(&mut self, ending: &E, disposal: Disposal, keep: usize) -> Ended {
         let panics =
             drain(&mut self.cleanups, ending) + drain(&mut self.drops, &()) + drain(&mut self.leases, &disposal);
-        let capacity = self.lanes.capacity();
-        Ended { panics, capacity, retained: self.lanes.reset(keep) }
+        Ended { panics, retained: self.lanes.reset(keep) }
     }
 }
 

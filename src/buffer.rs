@@ -1,0 +1,136 @@
+//! Pooled byte buffers.
+//!
+//! [`BufferPool::get`] lends a [`PooledBuf`] to write into; [`PooledBuf::freeze`] makes it [`PooledBytes`] to
+//! share and send. The memory goes back when the last of them is dropped, on any thread.
+
+mod block;
+mod buf;
+mod bytes;
+mod classes;
+
+pub use buf::PooledBuf;
+pub use bytes::PooledBytes;
+
+use crate::pool::PoolStats;
+use crate::sync::Arc;
+use classes::{Classes, Limits};
+use core::fmt;
+use std::sync::OnceLock;
+
+/// A pool of byte buffers by size class. Cloning gives another handle to the same pool.
+///
+/// Buffers are aligned to a cache line and never zero-filled. When the last handle is dropped, idle memory is
+/// freed, and leased buffers when they come back.
+///
+/// # Examples
+///
+/// ```
+/// use ebbtide::BufferPool;
+///
+/// let pool = BufferPool::builder().max_idle_bytes(16 << 20).max_buffer_bytes(1 << 20).build();
+/// let buffer = pool.get(4000);
+/// assert!(buffer.capacity() >= 4000);
+/// ```
+#[derive(Clone)]
+pub struct BufferPool(Arc<Handle>);
+
+/// What the handles of a pool share; its drop closes the pool.
+struct Handle(Arc<Classes>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl BufferPool {
+    /// A pool with default bounds.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Settings for a pool.
+    pub fn builder() -> BufferPoolBuilder {
+        BufferPoolBuilder::default()
+    }
+
+    /// The pool that the whole process shares, with default bounds. It is never closed.
+    pub fn global() -> &'static Self {
+        static GLOBAL: OnceLock<BufferPool> = OnceLock::new();
+        GLOBAL.get_or_init(Self::new)
+    }
+
+    /// Lends an empty buffer with room for at least `min_capacity` bytes.
+    ///
+    /// **Cost**: one pop from a lock-free queue when the size class has an idle buffer; else an allocation.
+    ///
+    /// # Panics
+    ///
+    /// When `min_capacity` is more than `isize::MAX`, as `Vec` does. Never trust a client's number: cap it.
+    #[must_use]
+    pub fn get(&self, min_capacity: usize) -> PooledBuf {
+        PooledBuf::new(Classes::lease(&self.0.0, min_capacity))
+    }
+
+    /// Frees all idle memory.
+    pub fn clear(&self) {
+        self.0.0.clear();
+    }
+
+    /// Closes the pool for all handles: idle memory is freed now, leased buffers when they come back. `get`
+    /// still works, with buffers that are not kept. Never blocks.
+    pub fn close(&self) {
+        self.0.0.close();
+    }
+
+    /// A snapshot of the pool's numbers, all classes together.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        self.0.0.stats()
+    }
+}
+
+impl Default for BufferPool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for BufferPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BufferPool").field("stats", &self.stats()).finish()
+    }
+}
+
+/// Settings of a [`BufferPool`]. Every bound is finite by default.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct BufferPoolBuilder(Limits);
+
+impl Default for BufferPoolBuilder {
+    fn default() -> Self {
+        Self(Limits { idle_bytes: 64 << 20, buffer_bytes: 4 << 20 })
+    }
+}
+
+impl BufferPoolBuilder {
+    /// Bytes that idle buffers may keep together. Default: 64 MiB. At most 1,024 buffers of one
+    /// class are kept, however small.
+    pub fn max_idle_bytes(mut self, bytes: usize) -> Self {
+        self.0.idle_bytes = bytes;
+        self
+    }
+
+    /// Bytes of the largest buffer that is kept. A larger one is served and never kept. Default: 4 MiB.
+    pub fn max_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.0.buffer_bytes = bytes;
+        self
+    }
+
+    /// Makes the pool.
+    #[must_use]
+    pub fn build(self) -> BufferPool {
+        BufferPool(Arc::new(Handle(Classes::new(self.0))))
+    }
+}

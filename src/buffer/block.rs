@@ -1,0 +1,38 @@
+//! A block: what a node of a buffer pool holds.
+
+use super::classes::Classes;
+use crate::pool::{Node, Reset, Verdict};
+use crate::raw::segment::Segment;
+use crate::raw::shared::Counted;
+use crate::sync::{Arc, AtomicUsize};
+
+/// A segment and the classes that it came from.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(super) segment: Segment,
+    pub(super) classes: Arc<Classes>,
+}
+
+impl Block {
+    pub(super) fn new(bytes: usize, classes: Arc<Classes>) -> Self {
+        Self { segment: Segment::new(bytes), classes }
+    }
+}
+
+impl Reset for Block {
+    /// The bytes stay in memory, and nobody can read them: only what is written after this is visible.
+    fn reset(&mut self) -> Verdict {
+        self.segment.truncate(0);
+        Verdict::Keep
+    }
+
+    fn retained_bytes(&self) -> usize {
+        self.segment.capacity()
+    }
+}
+
+impl Counted for Node<Block> {
+    fn count(&self) -> &AtomicUsize {
+        self.value().segment.count()
+    }
+}

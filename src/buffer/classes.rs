@@ -1,0 +1,146 @@
+//! Size classes: 512 bytes, then four equal steps to each doubling.
+//!
+//! A request for one byte more than a class gets at most a quarter more than it asked for; that is what the
+//! four steps buy (two would waste up to half, eight would double the classes that lie idle for an eighth).
+//! Every class is a whole number of cache lines. A class begins to exist with its first buffer.
+
+use super::block::Block;
+use crate::pool::{Bounds, Budget, Home, Node, OwnHooks, PoolStats};
+use crate::raw::lease::Lease;
+use crate::sync::Arc;
+use parking_lot::Mutex;
+use std::sync::OnceLock;
+
+/// The smallest class in bytes.
+const SMALLEST: usize = 512;
+/// Classes to each doubling.
+const STEPS: usize = 4;
+/// Buffers of one class that may be idle at once, however small they are.
+const MAX_BUFFERS: usize = 1024;
+
+/// The number of the smallest class with room for `bytes`.
+fn class_of(bytes: usize) -> usize {
+    if bytes <= SMALLEST {
+        return 0;
+    }
+    let last = bytes - 1;
+    let doubling = last.ilog2() - SMALLEST.ilog2();
+    let base = SMALLEST << doubling;
+    let step = (last - base) / (base / STEPS);
+    doubling as usize * STEPS + step + 1
+}
+
+/// Bytes of a buffer of class number `class`.
+fn class_size(class: usize) -> usize {
+    let Some(above) = class.checked_sub(1) else { return SMALLEST };
+    let base = SMALLEST << (above / STEPS);
+    base + base / STEPS * (above % STEPS + 1)
+}
+
+/// What a buffer pool keeps at most, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) idle_bytes: usize,
+    pub(super) buffer_bytes: usize,
+}
+
+/// The classes of one buffer pool. They share one byte budget.
+///
+/// Each block holds a strong count on its classes, so that a buffer can grow into the next class
+/// anywhere. The circle classes -> idle block -> classes is broken by `close`.
+#[derive(Debug)]
+pub(super) struct Classes {
+    homes: Box<[OnceLock<Arc<Home<Block>>>]>,
+    /// The home of buffers that are not kept: larger than the largest class, or made after the close.
+    passing: Arc<Home<Block>>,
+    bytes: Arc<Budget>,
+    limits: Limits,
+    /// Held while a class begins and while the pool closes, so that no class begins unseen by the close.
+    closed: Mutex<bool>,
+}
+
+impl Classes {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        // A class is there only if its whole size is within the limit.
+        let classes = (0..).take_while(|&class| class_size(class) <= limits.buffer_bytes).count();
+        let bytes = Arc::new(Budget::new(limits.idle_bytes));
+        Arc::new(Self {
+            homes: (0..classes).map(|_| OnceLock::new()).collect(),
+            passing: Home::new(OwnHooks, Bounds { values: 0, value_bytes: 0 }, Arc::clone(&bytes)),
+            bytes,
+            limits,
+            closed: Mutex::new(false),
+        })
+    }
+
+    /// Lends a block with room for `bytes`.
+    pub(super) fn lease(classes: &Arc<Self>, bytes: usize) -> Lease<Node<Block>> {
+        let class = class_of(bytes);
+        let (home, size) = match classes.homes.get(class) {
+            Some(home) => (classes.begun(home, class), class_size(class)),
+            None => (&classes.passing, bytes),
+        };
+        home.take().unwrap_or_else(|| Home::lease_new(home, Block::new(size, Arc::clone(classes))))
+    }
+
+    /// The home of a class, which begins to exist here if the pool is open.
+    fn begun<'a>(&'a self, home: &'a OnceLock<Arc<Home<Block>>>, class: usize) -> &'a Arc<Home<Block>> {
+        home.get().unwrap_or_else(|| {
+            let closed = self.closed.lock();
+            if *closed { &self.passing } else { home.get_or_init(|| self.new_home(class_size(class))) }
+        })
+    }
+
+    #[cold]
+    fn new_home(&self, size: usize) -> Arc<Home<Block>> {
+        let values = (self.limits.idle_bytes / size).clamp(1, MAX_BUFFERS);
+        Home::new(OwnHooks, Bounds { values, value_bytes: usize::MAX }, Arc::clone(&self.bytes))
+    }
+
+    fn begun_homes(&self) -> impl Iterator<Item = &Arc<Home<Block>>> {
+        self.homes.iter().filter_map(OnceLock::get)
+    }
+
+    pub(super) fn clear(&self) {
+        self.begun_homes().for_each(|home| home.clear());
+    }
+
+    pub(super) fn close(&self) {
+        *self.closed.lock() = true;
+        self.begun_homes().for_each(|home| home.close());
+    }
+
+    pub(super) fn stats(&self) -> PoolStats {
+        let mut sum = self.passing.stats();
+        for home in self.begun_homes() {
+            sum += home.stats();
+        }
+        // Every home reports the one budget that they share.
+        sum.charged_bytes = self.bytes.used() as u64;
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_is_the_smallest_that_fits() {
+        for class in 0..60 {
+            let size = class_size(class);
+            assert_eq!(class_of(size), class);
+            assert_eq!(class_of(size + 1), class + 1);
+            assert_eq!(size % 64, 0);
+        }
+    }
+
+    #[test]
+    fn one_byte_more_than_a_class_wastes_at_most_a_quarter() {
+        for class in 0..60 {
+            let asked = class_size(class) + 1;
+            let given = class_size(class_of(asked));
+            assert!(given - asked <= asked / 4, "{asked} bytes get {given}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The porch: scopes and pooled bodies for tower, hyper and axum.
+//!
+//! [`ScopeLayer`] gives each request a scope. The guard is made in the service's `call`, moves into the response
+//! future and from there into the [`ScopeBody`], so that the request lasts until its response is sent, or given
+//! up. [`collect`] reads a body into pooled memory.
+
+#[cfg(feature = "axum")]
+mod axum;
+mod body;
+mod collect;
+mod future;
+mod layer;
+mod passage;
+mod service;
+
+#[cfg(feature = "axum")]
+pub use axum::{BodyRejection, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
+pub use body::ScopeBody;
+pub use collect::{CollectError, Collected, Limits, collect};
+pub use future::ResponseFuture;
+pub use layer::ScopeLayer;
+pub use passage::{Passage, Passing};
+pub use service::ScopeService;

@@ -1,0 +1,9 @@
+//! Extractors and responses for axum.
+
+mod json;
+mod pooled_body;
+mod scope;
+
+pub use json::{JsonRejection, PooledJson};
+pub use pooled_body::{BodyRejection, PooledBody};
+pub use scope::{Local, MissingScope};

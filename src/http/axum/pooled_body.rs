@@ -1,0 +1,133 @@
+//! The whole request body as an extractor, and pooled bytes as a response.
+
+use crate::buffer::{BufferPool, PooledBytes};
+use crate::http::collect::{CollectError, Collected, Limits, collect};
+use crate::request::Scope;
+use axum_core::RequestExt;
+use axum_core::extract::{FromRequest, Request};
+use axum_core::response::{IntoResponse, Response};
+use bytes::Bytes;
+use core::error::Error;
+use core::fmt;
+use core::ops::Deref;
+use http::{HeaderMap, StatusCode, header};
+use http_body::Body;
+use http_body_util::LengthLimitError;
+
+/// The request's whole body, in pooled memory or in the one frame that it came in: see
+/// [`collect`](crate::http::collect).
+///
+/// It honours axum's `DefaultBodyLimit` (2 MiB unless changed). A body that claims more is refused before any of it
+/// is read. The memory comes from the scope's [`buffers`](Scope::buffers), without a scope from
+/// [`BufferPool::global`].
+#[derive(Clone, Debug, Default)]
+pub struct PooledBody(Collected);
+
+impl PooledBody {
+    /// The bytes as [`Bytes`], uncopied. **Cost**: see [`PooledBytes::into_bytes`].
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0.into_bytes()
+    }
+
+    /// The trailers, if there were any.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.0.trailers()
+    }
+}
+
+impl Deref for PooledBody {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.0.contiguous()
+    }
+}
+
+impl AsRef<[u8]> for PooledBody {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+/// Why a request's body was not collected.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BodyRejection {
+    /// It is larger than the limit, or claims to be. Answers 413.
+    TooLarge,
+    /// It could not be read to its end. Answers 400.
+    Unreadable(axum_core::Error),
+}
+
+impl BodyRejection {
+    /// The status that it answers with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unreadable(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl fmt::Display for BodyRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("request body is too large"),
+            Self::Unreadable(error) => write!(f, "request body could not be read: {error}"),
+        }
+    }
+}
+
+impl Error for BodyRejection {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::TooLarge => None,
+            Self::Unreadable(error) => Some(error),
+        }
+    }
+}
+
+impl IntoResponse for BodyRejection {
+    fn into_response(self) -> Response {
+        (self.status(), self.to_string()).into_response()
+    }
+}
+
+impl From<CollectError<axum_core::Error>> for BodyRejection {
+    fn from(error: CollectError<axum_core::Error>) -> Self {
+        match error {
+            CollectError::Body(error) if !is_limit(&error) => Self::Unreadable(error),
+            CollectError::Body(_) | CollectError::TooLarge { .. } => Self::TooLarge,
+        }
+    }
+}
+
+/// Whether a length limit of some layer is behind `error`.
+fn is_limit(error: &(dyn Error + 'static)) -> bool {
+    error.is::<LengthLimitError>() || error.source().is_some_and(is_limit)
+}
+
+impl<S: Sync> FromRequest<S> for PooledBody {
+    type Rejection = BodyRejection;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, BodyRejection> {
+        let claimed = request.body().size_hint().lower();
+        let body = request.into_limited_body();
+        // axum tells its limit by the limited body's hint only.
+        if body.size_hint().upper().is_some_and(|limit| claimed > limit) {
+            return Err(BodyRejection::TooLarge);
+        }
+        let scope = Scope::current();
+        let buffers = scope.as_ref().map_or_else(|| BufferPool::global(), Scope::buffers);
+        Ok(Self(collect(body, buffers, Limits::new(usize::MAX)).await?))
+    }
+}
+
+/// As axum's for `Bytes`: `application/octet-stream`.
+impl IntoResponse for PooledBytes {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/octet-stream")], self.into_bytes()).into_response()
+    }
+}

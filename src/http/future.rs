@@ -1,0 +1,124 @@
+//! The future of a response, which owns the request until the response body does.
+
+use super::body::ScopeBody;
+use super::passage::Passing;
+use crate::request::{RequestGuard, ScopeHandle, with_current};
+use core::future::Future;
+use core::ops::ControlFlow;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use http::{Response, StatusCode};
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// The future of [`ScopeService`](super::ScopeService). Dropped before it is ready, the request ends as
+    /// aborted; dropped because its poll panicked, as panicked, also where a layer above catches the panic.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<F, P, Res> {
+        #[pin]
+        step: Step<F, Res>,
+        passing: Option<P>,
+        guard: Option<RequestGuard>,
+        handle: Option<ScopeHandle>,
+        is_head: bool,
+        // Set around each poll. Found set in the drop, the poll has unwound.
+        polling: bool,
+    }
+
+    impl<F, P, Res> PinnedDrop for ResponseFuture<F, P, Res> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(guard) = this.guard {
+                if *this.polling { guard.poison() } else { guard.abort() }
+            }
+            // The inner future may look for its scope in its own drop.
+            with_current(this.handle, || {
+                this.step.set(Step::Done);
+                *this.passing = None;
+            });
+        }
+    }
+}
+
+pin_project! {
+    #[project = StepProjection]
+    enum Step<F, Res> {
+        /// The inner service is at work.
+        Inner { #[pin] future: F },
+        /// An interceptor has answered.
+        Answered { response: Option<Res> },
+        Done,
+    }
+}
+
+impl<F, P, Res> ResponseFuture<F, P, Res> {
+    pub(super) fn new(
+        step: ControlFlow<Res, F>,
+        passing: P,
+        guard: RequestGuard,
+        handle: Option<ScopeHandle>,
+        is_head: bool,
+    ) -> Self {
+        let step = match step {
+            ControlFlow::Continue(future) => Step::Inner { future },
+            ControlFlow::Break(response) => Step::Answered { response: Some(response) },
+        };
+        Self { step, passing: Some(passing), guard: Some(guard), handle, is_head, polling: false }
+    }
+}
+
+impl<F, Res> Step<F, Res> {
+    fn poll<E>(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Res, E>>
+    where
+        F: Future<Output = Result<Res, E>>,
+    {
+        match self.project() {
+            StepProjection::Inner { future } => future.poll(context),
+            StepProjection::Answered { response } => response.take().map_or(Poll::Pending, |it| Poll::Ready(Ok(it))),
+            StepProjection::Done => Poll::Pending,
+        }
+    }
+}
+
+impl<F, P, B, E> Future for ResponseFuture<F, P, Response<B>>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    P: Passing<Response<B>>,
+    B: Body,
+{
+    type Output = Result<Response<ScopeBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        *this.polling = true;
+        let polled = with_current(this.handle, || {
+            let polled = ready!(this.step.as_mut().poll(context)).map(|mut response| {
+                if let Some(passing) = this.passing {
+                    passing.after(&mut response);
+                }
+                response
+            });
+            // What the inner future and the chain still hold of the request goes before the body is sent.
+            this.step.set(Step::Done);
+            *this.passing = None;
+            Poll::Ready(polled)
+        });
+        *this.polling = false;
+        let response = ready!(polled)?;
+        let guard = this.guard.take();
+        let is_sent = !*this.is_head && may_have_body(response.status());
+        Poll::Ready(Ok(response.map(|body| ScopeBody::new(body, guard, this.handle.take(), is_sent))))
+    }
+}
+
+/// Whether a response with this status has a body at all; if not, nobody polls it.
+fn may_have_body(status: StatusCode) -> bool {
+    !(status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED)
+}
+
+impl<F, P, Res> core::fmt::Debug for ResponseFuture<F, P, Res> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ResponseFuture").field("guard", &self.guard).finish_non_exhaustive()
+    }
+}

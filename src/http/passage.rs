@@ -1,0 +1,52 @@
+//! What a layer lets requests pass through: a chain of interceptors, or nothing.
+
+use crate::intercept::{Links, Run, Runner};
+use crate::request::RequestGuard;
+use core::ops::ControlFlow;
+
+/// `()` or a [`Runner`]. Not to be implemented by others.
+pub trait Passage<Req, Res>: Clone {
+    /// One request's way through.
+    type Passing: Passing<Res>;
+
+    #[doc(hidden)]
+    fn enter(&self, guard: &RequestGuard) -> Self::Passing;
+    #[doc(hidden)]
+    fn before(passing: &mut Self::Passing, request: &mut Req) -> ControlFlow<Res>;
+}
+
+/// One request's way through a [`Passage`]. Not to be implemented by others.
+pub trait Passing<Res> {
+    #[doc(hidden)]
+    fn after(&mut self, response: &mut Res);
+}
+
+impl<Req, Res> Passage<Req, Res> for () {
+    type Passing = ();
+
+    fn enter(&self, _: &RequestGuard) {}
+    fn before(_: &mut (), _: &mut Req) -> ControlFlow<Res> {
+        ControlFlow::Continue(())
+    }
+}
+
+impl<Res> Passing<Res> for () {
+    fn after(&mut self, _: &mut Res) {}
+}
+
+impl<L: Links<Req, Res>, Req: 'static, Res: 'static> Passage<Req, Res> for Runner<L, Req, Res> {
+    type Passing = Run<L, Req, Res>;
+
+    fn enter(&self, guard: &RequestGuard) -> Self::Passing {
+        Runner::enter(self, &guard.scope())
+    }
+    fn before(passing: &mut Self::Passing, request: &mut Req) -> ControlFlow<Res> {
+        passing.before(request)
+    }
+}
+
+impl<L: Links<Req, Res>, Req: 'static, Res: 'static> Passing<Res> for Run<L, Req, Res> {
+    fn after(&mut self, response: &mut Res) {
+        Run::after(self, response);
+    }
+}

@@ -1,0 +1,52 @@
+//! The service that a layer makes.
+
+use super::body::ScopeBody;
+use super::future::ResponseFuture;
+use super::passage::Passage;
+use crate::request::{Scopes, with_current};
+use core::ops::ControlFlow;
+use core::task::{Context, Poll};
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+/// Begins a request, lets it pass the chain and calls the inner service; see [`ScopeLayer`](super::ScopeLayer).
+#[derive(Clone, Debug)]
+pub struct ScopeService<S, C = ()> {
+    inner: S,
+    scopes: Scopes,
+    chain: C,
+}
+
+impl<S, C> ScopeService<S, C> {
+    pub(super) fn new(inner: S, scopes: Scopes, chain: C) -> Self {
+        Self { inner, scopes, chain }
+    }
+}
+
+impl<S, C, ReqBody, ResBody> Service<Request<ReqBody>> for ScopeService<S, C>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    C: Passage<Request<ReqBody>, Response<ResBody>>,
+    ResBody: Body,
+{
+    type Response = Response<ScopeBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, C::Passing, Response<ResBody>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let guard = self.scopes.begin();
+        let is_head = request.method() == http::Method::HEAD;
+        let mut handle = Some(guard.handle());
+        let mut passing = self.chain.enter(&guard);
+        let step = with_current(&mut handle, || match C::before(&mut passing, &mut request) {
+            ControlFlow::Continue(()) => ControlFlow::Continue(self.inner.call(request)),
+            ControlFlow::Break(response) => ControlFlow::Break(response),
+        });
+        ResponseFuture::new(step, passing, guard, handle, is_head)
+    }
+}

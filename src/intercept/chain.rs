@@ -1,0 +1,186 @@
+//! The static chain: a list of interceptors as a type, and their states as another.
+
+use super::Interceptor;
+use super::run::Runner;
+use crate::pool::{Reset, Verdict, both};
+use crate::request::{Ending, Scope};
+use core::ops::ControlFlow;
+
+/// Interceptors in a row, known at compile time. The first is the outermost: it sees the request first and
+/// the response last.
+///
+/// # Examples
+///
+/// ```
+/// use ebbtide::{Chain, Interceptor, Scope, Scopes};
+/// use std::ops::ControlFlow;
+///
+/// struct Deny;
+/// impl Interceptor<u32, String> for Deny {
+///     type State = ();
+///     fn before(&self, _: &mut (), _: &Scope, request: &mut u32) -> ControlFlow<String> {
+///         if *request > 9 { ControlFlow::Break("too much".into()) } else { ControlFlow::Continue(()) }
+///     }
+/// }
+///
+/// struct Count;
+/// impl Interceptor<u32, String> for Count {
+///     type State = Vec<u32>; // pooled, and empty when a request begins
+///     fn before(&self, seen: &mut Vec<u32>, _: &Scope, request: &mut u32) -> ControlFlow<String> {
+///         seen.push(*request);
+///         ControlFlow::Continue(())
+///     }
+///     fn after(&self, seen: &mut Vec<u32>, _: &Scope, response: &mut String) {
+///         response.push_str(&format!(", {} seen", seen.len()));
+///     }
+/// }
+///
+/// let scopes = Scopes::new();
+/// let runner = Chain::new().with(Deny).with(Count).runner();
+/// let answer = |number| {
+///     let request = scopes.begin();
+///     runner.run(&request.scope(), number, |number| format!("got {number}"))
+/// };
+/// assert_eq!(answer(3), "got 3, 1 seen");
+/// assert_eq!(answer(4), "got 4, 1 seen");
+/// assert_eq!(answer(10), "too much");
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "a chain does nothing until it runs"]
+pub struct Chain<L = ()> {
+    links: L,
+}
+
+impl Chain {
+    /// A chain without interceptors.
+    pub fn new() -> Self {
+        Self { links: () }
+    }
+}
+
+impl<L> Chain<L> {
+    /// Adds an interceptor inside of those that are there.
+    pub fn with<I>(self, interceptor: I) -> Chain<Link<L, I>> {
+        Chain { links: Link { outer: self.links, interceptor } }
+    }
+
+    /// Makes the chain ready to run, with a pool for its states.
+    pub fn runner<Req: 'static, Res: 'static>(self) -> Runner<L, Req, Res>
+    where
+        L: Links<Req, Res>,
+    {
+        Runner::new(self.links)
+    }
+}
+
+/// One interceptor and those outside of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Link<L, I> {
+    outer: L,
+    interceptor: I,
+}
+
+/// What a [`Chain`] consists of: `()` or [`Link`]. Not to be implemented by others.
+pub trait Links<Req, Res>: private::Sealed + Send + Sync + 'static {
+    /// The states of all interceptors together.
+    type States: Reset + Default + Send + 'static;
+
+    /// Calls `before` from the outside in, until one breaks.
+    #[doc(hidden)]
+    fn before(&self, states: &mut Self::States, scope: &Scope, request: &mut Req) -> ControlFlow<Res>;
+
+    /// Calls `after` from the inside out, for those whose `before` let the request pass.
+    #[doc(hidden)]
+    fn after(&self, states: &mut Self::States, scope: &Scope, response: &mut Res);
+
+    /// Calls `ended` from the inside out, for those whose `before` was called. Returns how many panicked.
+    #[doc(hidden)]
+    fn ended(&self, states: &mut Self::States, ending: &Ending) -> usize;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl<L, I> Sealed for super::Link<L, I> {}
+}
+
+impl<Req, Res> Links<Req, Res> for () {
+    type States = ();
+
+    fn before(&self, _: &mut (), _: &Scope, _: &mut Req) -> ControlFlow<Res> {
+        ControlFlow::Continue(())
+    }
+    fn after(&self, _: &mut (), _: &Scope, _: &mut Res) {}
+    fn ended(&self, _: &mut (), _: &Ending) -> usize {
+        0
+    }
+}
+
+/// How far a request came at one interceptor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reached {
+    /// Its `before` was not called: the state is untouched.
+    #[default]
+    No,
+    /// Its `before` was called, and has not let the request pass.
+    Entered,
+    /// Its `before` let the request pass.
+    Passed,
+}
+
+/// The state of one interceptor, and those of the interceptors outside of it.
+#[derive(Debug, Default)]
+pub struct LinkStates<O, S> {
+    outer: O,
+    own: S,
+    reached: Reached,
+}
+
+impl<O: Reset, S: Reset> Reset for LinkStates<O, S> {
+    /// Resets only what the request touched.
+    fn reset(&mut self) -> Verdict {
+        let outer = self.outer.reset();
+        match core::mem::take(&mut self.reached) {
+            Reached::No => outer,
+            Reached::Entered | Reached::Passed => both(outer, self.own.reset()),
+        }
+    }
+
+    fn retained_bytes(&self) -> usize {
+        self.outer.retained_bytes() + self.own.retained_bytes()
+    }
+
+    fn used_bytes(&self) -> usize {
+        self.outer.used_bytes() + self.own.used_bytes()
+    }
+}
+
+impl<Req, Res, L, I> Links<Req, Res> for Link<L, I>
+where
+    L: Links<Req, Res>,
+    I: Interceptor<Req, Res>,
+{
+    type States = LinkStates<L::States, I::State>;
+
+    fn before(&self, states: &mut Self::States, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {
+        self.outer.before(&mut states.outer, scope, request)?;
+        // Noted first: a `before` that panics has touched its state.
+        states.reached = Reached::Entered;
+        self.interceptor.before(&mut states.own, scope, request)?;
+        states.reached = Reached::Passed;
+        ControlFlow::Continue(())
+    }
+
+    fn after(&self, states: &mut Self::States, scope: &Scope, response: &mut Res) {
+        if states.reached == Reached::Passed {
+            self.interceptor.after(&mut states.own, scope, response);
+        }
+        self.outer.after(&mut states.outer, scope, response);
+    }
+
+    fn ended(&self, states: &mut Self::States, ending: &Ending) -> usize {
+        let own = states.reached != Reached::No
+            && crate::raw::unwind::caught(|| self.interceptor.ended(&mut states.own, ending)).is_none();
+        usize::from(own) + self.outer.ended(&mut states.outer, ending)
+    }
+}

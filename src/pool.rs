@@ -1,0 +1,158 @@
+//! The object pool.
+//!
+//! Values are made once and lent again and again: [`Pool::get`] takes an idle value or makes one, the drop of
+//! the lease [resets](Reset) it and gives it back. What waits is bounded in count and in bytes.
+//!
+//! **Contract**: giving a value back happens-before the `get` that returns it.
+//!
+//! **Not for** small plain buffers on one thread: a modern allocator is as fast there. A pool wins on values
+//! that are costly to build or to grow, and where memory must stay bounded.
+
+mod budget;
+mod builder;
+mod guard;
+mod home;
+mod reset;
+mod stats;
+
+pub use builder::PoolBuilder;
+pub use guard::Pooled;
+pub use reset::{Reset, Verdict};
+pub use stats::{DropReason, PoolStats};
+
+pub(crate) use budget::Budget;
+pub(crate) use home::{Bounds, Home, Node, OwnHooks};
+pub(crate) use reset::both;
+
+use crate::sync::Arc;
+use core::fmt;
+
+/// A lock-free pool of resettable values. Cloning gives another handle to the same pool.
+///
+/// When the last handle is dropped, idle values are freed, and leased ones when they come back. A value that
+/// itself holds a handle of its own pool keeps it alive until [`close`](Self::close).
+///
+/// # Examples
+///
+/// ```
+/// use ebbtide::Pool;
+///
+/// let pool = Pool::new(|| Vec::<u64>::with_capacity(1000));
+/// {
+///     let mut numbers = pool.get();
+///     numbers.extend(1..=10);
+/// } // cleared, and back in the pool
+/// let numbers = pool.get();
+/// assert!(numbers.is_empty());
+/// assert_eq!(pool.stats().made, 1);
+/// ```
+pub struct Pool<T: Send + 'static>(Arc<Handle<T>>);
+
+/// What the handles of a pool share; its drop closes the pool.
+struct Handle<T: Send + 'static> {
+    home: Arc<Home<T>>,
+    make: Box<dyn Fn() -> T + Send + Sync>,
+}
+
+impl<T: Send + 'static> Drop for Handle<T> {
+    fn drop(&mut self) {
+        self.home.close();
+    }
+}
+
+impl Pool<()> {
+    /// Settings for a pool of any type: see [`PoolBuilder`].
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::default()
+    }
+}
+
+impl<T: Send + 'static> Pool<T> {
+    /// A pool with default bounds of values that `factory` makes.
+    pub fn new(factory: impl Fn() -> T + Send + Sync + 'static) -> Self
+    where
+        T: Reset,
+    {
+        PoolBuilder::default().build(factory)
+    }
+
+    /// A pool of values of a foreign type, which `reset` makes as good as new. A closure that returns `()`
+    /// means [`Verdict::Keep`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ebbtide::{Pool, Verdict};
+    /// use std::path::PathBuf;
+    ///
+    /// let paths = Pool::with_reset(PathBuf::new, |path| path.clear());
+    /// let short = Pool::with_reset(PathBuf::new, |path| {
+    ///     path.clear();
+    ///     if path.capacity() > 256 { Verdict::Discard } else { Verdict::Keep }
+    /// });
+    /// # drop((paths.get(), short.get()));
+    /// ```
+    pub fn with_reset<V: Into<Verdict>>(
+        factory: impl Fn() -> T + Send + Sync + 'static,
+        reset: impl Fn(&mut T) -> V + Send + Sync + 'static,
+    ) -> Self {
+        PoolBuilder::default().build_with_reset(factory, reset)
+    }
+
+    fn from_parts(home: Arc<Home<T>>, make: Box<dyn Fn() -> T + Send + Sync>) -> Self {
+        Self(Arc::new(Handle { home, make }))
+    }
+
+    /// Lends an idle value, or one that the factory makes.
+    ///
+    /// **Cost**: one pop from a lock-free queue; without an idle value, the factory and one box.
+    ///
+    /// # Panics
+    ///
+    /// Only if the factory does; the pool is whole then.
+    #[must_use]
+    pub fn get(&self) -> Pooled<T> {
+        let home = &self.0.home;
+        Pooled::new(home.take().unwrap_or_else(|| Home::lease_new(home, (self.0.make)())))
+    }
+
+    /// Lends an idle value, if there is one.
+    #[must_use]
+    pub fn try_get(&self) -> Option<Pooled<T>> {
+        self.0.home.take().map(Pooled::new)
+    }
+
+    /// Gives the pool a value from outside. It is reset and subject to the same bounds as one that comes back.
+    pub fn put(&self, value: T) {
+        Home::adopt(&self.0.home, value);
+    }
+
+    /// Frees the values that are idle now.
+    pub fn clear(&self) {
+        self.0.home.clear();
+    }
+
+    /// Closes the pool for all handles: idle values are freed now, leased ones when they come back. `get`
+    /// still works, with values that are not kept. Never blocks.
+    pub fn close(&self) {
+        self.0.home.close();
+    }
+
+    /// A snapshot of the pool's numbers.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        self.0.home.stats()
+    }
+}
+
+impl<T: Send + 'static> Clone for Pool<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Pool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("stats", &self.stats()).finish()
+    }
+}

@@ -1,0 +1,60 @@
+//! The lease of a pooled value.
+
+use super::home::Node;
+use crate::raw::lease::Lease;
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+
+/// A value on lease from a [`Pool`](crate::Pool). One word; `Send` and `Sync` as `T` is.
+///
+/// Its drop resets the value and gives it back, on any thread, also after the pool is gone (the value is
+/// freed then) and inside a thread-local's destructor. A lease dropped by a panic, or whose reset panics,
+/// frees its value instead. `mem::forget` only loses the value.
+///
+/// **Cost** of the drop: the reset, and one push into a lock-free queue.
+pub struct Pooled<T: Send + 'static>(Lease<Node<T>>);
+
+impl<T: Send + 'static> Pooled<T> {
+    pub(crate) fn new(lease: Lease<Node<T>>) -> Self {
+        Self(lease)
+    }
+
+    pub(crate) fn into_node(pooled: Self) -> Box<Node<T>> {
+        pooled.0.into_box()
+    }
+
+    /// Takes the value out of the pool for good. It is not reset.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = ebbtide::Pool::new(String::new);
+    /// let mut text = pool.get();
+    /// text.push_str("mine");
+    /// let text: String = ebbtide::Pooled::detach(text);
+    /// assert_eq!(text, "mine");
+    /// assert_eq!(pool.stats().outstanding(), 0);
+    /// ```
+    pub fn detach(pooled: Self) -> T {
+        Self::into_node(pooled).into_value()
+    }
+}
+
+impl<T: Send + 'static> Deref for Pooled<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.0.value()
+    }
+}
+
+impl<T: Send + 'static> DerefMut for Pooled<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.value_mut()
+    }
+}
+
+impl<T: Send + fmt::Debug + 'static> fmt::Debug for Pooled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,107 @@
+//! What a pool counts, and why it dropped a value.
+
+use crate::sync::Ordering::Relaxed;
+use crate::sync::count::AtomicU64;
+
+/// Why a value was dropped instead of kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// It alone is larger than the pool keeps.
+    Oversize,
+    /// The pool keeps as many values as it may.
+    Full,
+    /// The pool keeps as many bytes as it may.
+    Budget,
+    /// Its reset said [`Discard`](crate::Verdict::Discard).
+    Verdict,
+    /// Its reset panicked, or its lease ended in a panic.
+    Panicked,
+    /// The pool was closed or cleared.
+    Closed,
+}
+
+const REASONS: usize = 6;
+
+/// A snapshot of a pool's numbers. The fields are read one after the other while the pool works, so sums may
+/// be off by what happened meanwhile; at rest they are exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// Values that exist: idle ones and leased ones.
+    pub live: u64,
+    /// Values that wait for a `get`.
+    pub idle: u64,
+    /// Bytes charged to the pool's bound: of idle values, and of leased ones as they were when they were
+    /// last idle.
+    pub charged_bytes: u64,
+    /// Values that the factory made since the pool began: the misses of `get`.
+    pub made: u64,
+    drops: [u64; REASONS],
+}
+
+impl PoolStats {
+    /// Values that are leased now.
+    #[must_use]
+    pub fn outstanding(&self) -> u64 {
+        self.live.saturating_sub(self.idle)
+    }
+
+    /// Values dropped for `reason` since the pool began.
+    #[must_use]
+    pub fn drops(&self, reason: DropReason) -> u64 {
+        self.drops[reason as usize]
+    }
+}
+
+impl core::ops::AddAssign for PoolStats {
+    fn add_assign(&mut self, other: Self) {
+        self.live += other.live;
+        self.idle += other.idle;
+        self.charged_bytes += other.charged_bytes;
+        self.made += other.made;
+        for (mine, theirs) in self.drops.iter_mut().zip(other.drops) {
+            *mine += theirs;
+        }
+    }
+}
+
+/// Counters off the hot path: a hit touches none of them. They publish nothing, hence Relaxed.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    made: AtomicU64,
+    adopted: AtomicU64,
+    detached: AtomicU64,
+    drops: [AtomicU64; REASONS],
+}
+
+impl Counts {
+    pub(crate) fn made(&self) {
+        self.made.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn adopted(&self) {
+        self.adopted.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn detached(&self) {
+        self.detached.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn dropped(&self, reason: DropReason) {
+        self.drops[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self, idle: usize, charged_bytes: usize) -> PoolStats {
+        let drops = core::array::from_fn(|reason| self.drops[reason].load(Relaxed));
+        let gone = drops.iter().sum::<u64>() + self.detached.load(Relaxed);
+        let made = self.made.load(Relaxed);
+        PoolStats {
+            live: (made + self.adopted.load(Relaxed)).saturating_sub(gone),
+            idle: idle as u64,
+            charged_bytes: charged_bytes as u64,
+            made,
+            drops,
+        }
+    }
+}

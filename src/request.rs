@@ -1,0 +1,24 @@
+//! What one request owns.
+//!
+//! [`Scopes`] hands out one recyclable slot a request. Its [`RequestGuard`] owns the request; [`Scope`]s pin it
+//! while code works with it, [`ScopeHandle`]s refer to it without keeping it. When the guard is dropped, all
+//! that the request took goes back at once.
+//!
+//! Which right a token stands for, and who owns the content in which state, is in the tables of `raw/slot.rs`.
+
+mod content;
+mod current;
+mod ending;
+mod guard;
+mod local;
+mod scope;
+mod scopes;
+
+pub use current::with_current;
+pub use ending::{Ending, Outcome};
+pub use guard::RequestGuard;
+pub use local::{LocalBusy, LocalRef};
+pub use scope::{Scope, ScopeEnded, ScopeHandle};
+pub use scopes::{ScopeStats, Scopes, ScopesBuilder};
+
+pub(crate) use content::Content;

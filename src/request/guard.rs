@@ -1,0 +1,55 @@
+//! The guard that owns a request.
+
+use super::content::Content;
+use super::scope::{Scope, ScopeHandle};
+use crate::raw::slot::Owner;
+use core::fmt;
+
+/// Owns one request. Its drop ends it: no scope can be entered any more, and everything that the request took
+/// goes back, by this drop or, if a [`Scope`] is still alive, by the drop of the last one.
+///
+/// Then, in this order: cleanups, values of the arena that need `Drop`, leases, locals, the arena; each kind
+/// last in first out. A panic in one of them is counted and stops none of the others. If the guard or a scope
+/// is dropped by a panic, what the request held is freed instead of reused. `mem::forget` loses the slot.
+pub struct RequestGuard {
+    owner: Owner<Content>,
+}
+
+impl RequestGuard {
+    pub(super) fn new(owner: Owner<Content>) -> Self {
+        Self { owner }
+    }
+
+    /// A strong pin to the request's memory.
+    ///
+    /// # Panics
+    ///
+    /// When a billion scopes of one request are alive or forgotten.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope::from_pin(self.owner.pin())
+    }
+
+    /// A weak handle, for everybody who may outlive the request.
+    #[must_use]
+    pub fn handle(&self) -> ScopeHandle {
+        ScopeHandle::new(self.owner.handle())
+    }
+
+    /// Lets the request end as [`Outcome::Aborted`](crate::Outcome::Aborted).
+    pub fn abort(&self) {
+        self.owner.abort();
+    }
+
+    /// Lets the request end as [`Outcome::Panicked`](crate::Outcome::Panicked), for those who caught the panic
+    /// themselves: what it held is freed, not reused.
+    pub fn poison(&self) {
+        self.owner.poison();
+    }
+}
+
+impl fmt::Debug for RequestGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestGuard").field("owner", &self.owner).finish()
+    }
+}

@@ -1,0 +1,188 @@
+//! The pin that a request's code works with, and the handle that does not pin.
+
+use super::content::Content;
+use super::current;
+use super::ending::Ending;
+use super::local::{LocalBusy, LocalRef};
+use crate::arena::Arena;
+use crate::buffer::BufferPool;
+use crate::pool::{Node, Pool, Pooled, Reset};
+use crate::raw::held::Held;
+use crate::raw::parcels::Finish;
+use crate::raw::slot::{Handle, Pin};
+use core::fmt;
+
+/// A strong pin to one request's memory. What is borrowed from it lives as long as it does, and
+/// no longer: the compiler refuses to let it out of the request.
+///
+/// A scope that outlives its request is sound: it keeps the request's memory, and is counted as late. Its drop
+/// reclaims then. `mem::forget` loses the request's slot.
+///
+/// With the http layer it is an axum extractor, and [`Scope::current`] finds it everywhere below the layer.
+///
+/// # Examples
+///
+/// ```
+/// use ebbtide::{Pool, Scopes};
+///
+/// let scopes = Scopes::new();
+/// let parsers = Pool::new(Vec::<u32>::new);
+/// let request = scopes.begin();
+/// let scope = request.scope();
+/// let tokens = scope.lease(&parsers); // goes back when the request ends
+/// tokens.push(1);
+/// let mut arena = scope.arena();
+/// let text = arena.alloc_str("lives as long as the scope");
+/// assert_eq!((tokens.len(), text.len()), (1, 26));
+/// ```
+///
+/// A task that outlives the request cannot borrow from it:
+///
+/// ```compile_fail,E0597
+/// let scopes = ebbtide::Scopes::new();
+/// let request = scopes.begin();
+/// let scope = request.scope();
+/// let text = scope.arena().alloc_str("short-lived");
+/// std::thread::spawn(move || println!("{text}"));
+/// ```
+pub struct Scope {
+    pin: Pin<Content>,
+}
+
+impl Scope {
+    pub(super) fn from_pin(pin: Option<Pin<Content>>) -> Self {
+        // The state word counts to a billion. Only forgetting scopes in a loop leads here.
+        let pin = pin.expect("fewer than a billion scopes of one request");
+        Self { pin }
+    }
+
+    /// The scope of the request that is being polled on this thread, set by the http layer around each poll and in
+    /// the drops of what it wraps. `None` elsewhere, in spawned and blocking tasks, and after the end.
+    ///
+    /// **Cost**: a thread-local and one pin.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        current::scope()
+    }
+
+    /// A cursor into the request's arena.
+    ///
+    /// **Cost**: one atomic read-modify-write, and one more when it is dropped; the ninth at once takes a lock.
+    #[must_use]
+    pub fn arena(&self) -> Arena<'_> {
+        Arena::new(self.pin.store.cursor())
+    }
+
+    /// Leases a value for the rest of the request.
+    ///
+    /// # Panics
+    ///
+    /// Only if the pool's factory does.
+    #[allow(clippy::mut_from_ref)] // Each call lends another value.
+    pub fn lease<T: Send + 'static>(&self, pool: &Pool<T>) -> &mut T {
+        self.pin.store.lease(Pooled::into_node(pool.get())).value_mut()
+    }
+
+    /// This request's own `S`, made by `default` when a request first asks for the type, reset when the
+    /// request ends.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalBusy`] while another [`LocalRef`] of the same type is alive.
+    pub fn local<S: Reset + Default + Send + 'static>(&self) -> Result<LocalRef<'_, S>, LocalBusy> {
+        self.pin.locals.get()
+    }
+
+    /// Calls `cleanup` when the request ends, before anything is taken back; last in first out.
+    ///
+    /// **Cost**: the closure moved into the arena and one push under a lock; no heap allocation in steady state.
+    pub fn on_end(&self, cleanup: impl FnOnce(&Ending) + Send + 'static) {
+        self.pin.store.on_end(cleanup);
+    }
+
+    /// The pool for this request's bodies.
+    #[must_use]
+    pub fn buffers(&self) -> &BufferPool {
+        self.pin.shared.buffers()
+    }
+
+    /// A weak handle to the request.
+    #[must_use]
+    pub fn handle(&self) -> ScopeHandle {
+        ScopeHandle(self.pin.handle())
+    }
+
+    /// Lends a node until the request ends, with a pin of its own; then the node is finished as a cleanup.
+    pub(crate) fn hold<T>(&self, node: Box<Node<T>>) -> Held<Content, Node<T>>
+    where
+        T: Send + 'static,
+        Node<T>: Finish<Ending>,
+    {
+        let another = self.clone();
+        Held::new(another.pin, |content| content.store.attend(node))
+    }
+}
+
+/// Another pin to the same request.
+impl Clone for Scope {
+    fn clone(&self) -> Self {
+        Self::from_pin(self.pin.another())
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// A weak handle to one request: what goes into extensions, tasks and statics. It keeps nothing of the request
+/// from ending.
+///
+/// # Examples
+///
+/// ```
+/// let scopes = ebbtide::Scopes::new();
+/// let request = scopes.begin();
+/// let handle = request.handle();
+/// assert!(handle.enter().is_ok());
+/// drop(request);
+/// assert_eq!(handle.enter().unwrap_err(), ebbtide::ScopeEnded);
+/// ```
+#[derive(Clone)]
+pub struct ScopeHandle(Handle<Content>);
+
+impl ScopeHandle {
+    pub(super) fn new(handle: Handle<Content>) -> Self {
+        Self(handle)
+    }
+
+    /// Pins the request if it still runs.
+    ///
+    /// **Cost**: two atomic read-modify-writes.
+    ///
+    /// # Errors
+    ///
+    /// [`ScopeEnded`] after the guard's drop, also while a late scope is still alive.
+    pub fn enter(&self) -> Result<Scope, ScopeEnded> {
+        self.0.enter().map(|pin| Scope { pin }).ok_or(ScopeEnded)
+    }
+}
+
+impl fmt::Debug for ScopeHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ScopeHandle").field(&self.0).finish()
+    }
+}
+
+/// The request has ended: its memory may serve another one already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScopeEnded;
+
+impl fmt::Display for ScopeEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("request scope used after the request ended")
+    }
+}
+
+impl core::error::Error for ScopeEnded {}
