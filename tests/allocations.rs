@@ -1,0 +1,116 @@
+//! How many heap allocations the common paths cost in steady state. A process of its own, since it counts.
+
+use bytes::Bytes;
+use ebbtide::bench::{AllocReport, CountingAllocator, live, peak, reset_peak, totals};
+use ebbtide::{BufferPool, Chain, Interceptor, Pool, Reset, Scopes, Verdict, assert_allocs};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator::new();
+
+#[test]
+fn a_pooled_value_costs_nothing_once_it_is_there() {
+    let pool = Pool::new(|| Vec::<u8>::with_capacity(4096));
+    drop(pool.get());
+    assert_allocs!(0, {
+        for _ in 0..100 {
+            pool.get().extend_from_slice(&[1; 4096]);
+        }
+    });
+}
+
+#[test]
+fn a_freeze_cycle_costs_nothing_and_into_bytes_one_small_box() {
+    let pool = BufferPool::new();
+    let frozen = || {
+        let mut buffer = pool.get(4096);
+        buffer.extend_from_slice(b"hello");
+        buffer.freeze()
+    };
+    drop(frozen());
+    assert_allocs!(0, {
+        let bytes = frozen();
+        drop((bytes.clone(), bytes.slice(1..3)));
+    });
+    let (bytes, report) = AllocReport::of(|| frozen().into_bytes());
+    assert_eq!((bytes, report.allocations), (Bytes::from_static(b"hello"), 1));
+    assert!(report.bytes < 64, "{report:?}");
+}
+
+#[derive(Default)]
+struct Parser(Vec<u32>);
+
+impl Reset for Parser {
+    fn reset(&mut self) -> Verdict {
+        self.0.reset()
+    }
+}
+
+#[test]
+fn a_request_costs_nothing_in_steady_state() {
+    let scopes = Scopes::new();
+    let pool = Pool::new(Parser::default);
+    let request = || {
+        let guard = scopes.begin();
+        let scope = guard.handle().enter().unwrap();
+        let mut arena = scope.arena();
+        for number in 0..10u64 {
+            arena.alloc(number);
+        }
+        arena.alloc_str("some text");
+        scope.lease(&pool).0.push(1);
+        scope.local::<String>().unwrap().push('x');
+        scope.on_end(|_| ());
+    };
+    (0..3).for_each(|_| request());
+    assert_allocs!(0, {
+        for _ in 0..100 {
+            request();
+        }
+    });
+}
+
+struct Seen;
+
+impl Interceptor<u32, u32> for Seen {
+    type State = Vec<u32>;
+
+    fn before(&self, state: &mut Vec<u32>, _: &ebbtide::Scope, request: &mut u32) -> std::ops::ControlFlow<u32> {
+        state.push(*request);
+        std::ops::ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn a_chain_costs_nothing_in_steady_state() {
+    let scopes = Scopes::new();
+    let runner = Chain::new().with(Seen).with(Seen).with(Seen).with(Seen).with(Seen).runner();
+    let request = || {
+        let guard = scopes.begin();
+        runner.run(&guard.scope(), 1, |request| request + 1)
+    };
+    (0..3).for_each(|_| drop(request()));
+    assert_allocs!(0, {
+        for _ in 0..100 {
+            request();
+        }
+    });
+}
+
+#[test]
+fn live_and_peak_follow_the_heap() {
+    // Other tests run meanwhile, so only a block that dwarfs what they hold can be told apart.
+    const LARGE: u64 = 64 << 20;
+    reset_peak();
+    let before = (live(), totals());
+    let block = vec![1u8; LARGE as usize];
+    assert!(live() >= before.0 + LARGE / 2);
+    drop(block);
+    assert!(peak() >= before.0 + LARGE / 2 && live() < before.0 + LARGE / 2);
+    assert!(totals().since(before.1).bytes >= LARGE);
+}
+
+#[test]
+#[should_panic = "allocations"]
+fn the_assertion_can_fail() {
+    assert_allocs!(0, { drop(Box::new([0u8; 100])) });
+}

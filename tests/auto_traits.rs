@@ -1,0 +1,77 @@
+//! The table of auto traits: what may move between threads and what may be shared, both ways.
+
+use ebbtide::arena::{ArenaString, ArenaVec};
+use ebbtide::http::{Collected, PooledBody, ScopeBody, ScopeLayer};
+use ebbtide::intercept::Runner;
+use ebbtide::request::{LocalBusy, LocalRef};
+use ebbtide::{
+    Arena, BufferPool, Chain, Pool, PoolStats, Pooled, PooledBuf, PooledBytes, RequestGuard, Scope, ScopeEnded,
+    ScopeHandle, Scopes,
+};
+use static_assertions::{assert_impl_all, assert_not_impl_any};
+use std::cell::Cell;
+use std::fmt::Debug;
+use std::panic::UnwindSafe;
+use std::rc::Rc;
+
+/// `Send`, and not `Sync`.
+type Sending = Cell<u32>;
+/// `Sync`, and not `Send`.
+type Sharing = std::sync::MutexGuard<'static, u32>;
+/// Neither.
+type Neither = Rc<u32>;
+
+// A pool is shared whatever its values are: it never lends one to two.
+assert_impl_all!(Pool<Sending>: Send, Sync, Clone, Debug);
+assert_impl_all!(Pool<u32>: Send, Sync);
+
+// A lease is what its value is.
+assert_impl_all!(Pooled<u32>: Send, Sync);
+assert_impl_all!(Pooled<Sending>: Send);
+assert_not_impl_any!(Pooled<Sending>: Sync);
+assert_not_impl_any!(Pooled<u32>: Clone, Copy);
+
+assert_impl_all!(BufferPool: Send, Sync, Clone);
+assert_impl_all!(PooledBuf: Send, Sync);
+assert_not_impl_any!(PooledBuf: Clone);
+assert_impl_all!(PooledBytes: Send, Sync, Clone);
+
+assert_impl_all!(Scopes: Send, Sync, Clone);
+assert_impl_all!(RequestGuard: Send, Sync);
+assert_not_impl_any!(RequestGuard: Clone);
+assert_impl_all!(Scope: Send, Sync, Clone);
+assert_impl_all!(ScopeHandle: Send, Sync, Clone);
+
+// A cursor moves between threads with its future, and is used by one at a time.
+assert_impl_all!(Arena<'static>: Send);
+assert_not_impl_any!(Arena<'static>: Sync, Clone);
+assert_impl_all!(ArenaVec<'static, 'static, u32>: Send, Sync);
+assert_not_impl_any!(ArenaVec<'static, 'static, Sending>: Sync);
+assert_not_impl_any!(ArenaVec<'static, 'static, Sharing>: Send);
+assert_not_impl_any!(ArenaVec<'static, 'static, Neither>: Send, Sync);
+assert_impl_all!(ArenaString<'static, 'static>: Send, Sync);
+
+// A local is not to be held across an `.await`.
+assert_not_impl_any!(LocalRef<'static, u32>: Send);
+
+assert_impl_all!(Runner<(), (), ()>: Send, Sync, Clone);
+// The types of requests and responses do not matter: a runner holds none.
+assert_impl_all!(Runner<(), Neither, Neither>: Send, Sync);
+assert_impl_all!(Chain: Send, Sync);
+assert_impl_all!(ScopeLayer: Send, Sync, Clone);
+assert_impl_all!(ScopeBody<u32>: Send, Sync, Unpin);
+assert_not_impl_any!(ScopeBody<Neither>: Send, Sync);
+assert_impl_all!(Collected: Send, Sync);
+assert_impl_all!(PooledBody: Send, Sync);
+
+assert_impl_all!(PoolStats: Copy, Debug, UnwindSafe);
+assert_impl_all!(ScopeEnded: std::error::Error, Send, Sync);
+assert_impl_all!(LocalBusy: std::error::Error, Send, Sync);
+
+#[test]
+fn guards_are_one_word() {
+    assert_eq!(size_of::<Pooled<[u8; 1000]>>(), size_of::<usize>());
+    assert_eq!(size_of::<Option<Pooled<u8>>>(), size_of::<usize>());
+    assert_eq!(size_of::<PooledBuf>(), size_of::<usize>());
+    assert_eq!(size_of::<Scope>(), size_of::<usize>());
+}

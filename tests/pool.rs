@@ -1,0 +1,315 @@
+//! The pool, as its docs promise it.
+
+use ebbtide::{DropReason, Pool, Pooled, Reset, Verdict};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+/// Counts how many of it are alive.
+#[derive(Clone, Default)]
+struct Alive(Arc<AtomicUsize>);
+
+struct Tracked {
+    alive: Alive,
+    data: Vec<u8>,
+}
+
+impl Alive {
+    fn value(&self) -> Tracked {
+        self.0.fetch_add(1, Relaxed);
+        Tracked { alive: self.clone(), data: Vec::new() }
+    }
+    fn count(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.alive.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Reset for Tracked {
+    fn reset(&mut self) -> Verdict {
+        self.data.reset()
+    }
+    fn retained_bytes(&self) -> usize {
+        self.data.retained_bytes()
+    }
+}
+
+fn tracked() -> (Alive, Pool<Tracked>) {
+    let alive = Alive::default();
+    let source = alive.clone();
+    (alive, Pool::new(move || source.value()))
+}
+
+#[test]
+fn a_value_comes_back_reset_and_is_lent_again() {
+    let (alive, pool) = tracked();
+    let mut first = pool.get();
+    first.data.extend_from_slice(b"stale");
+    let address = first.data.as_ptr();
+    drop(first);
+    let second = pool.get();
+    assert_eq!((second.data.len(), second.data.as_ptr()), (0, address));
+    assert_eq!((alive.count(), pool.stats().made, pool.stats().outstanding()), (1, 1, 1));
+}
+
+#[test]
+fn try_get_takes_only_what_is_idle() {
+    let (_, pool) = tracked();
+    assert!(pool.try_get().is_none());
+    drop(pool.get());
+    assert!(pool.try_get().is_some());
+}
+
+#[test]
+fn detach_does_not_return_the_value() {
+    let (alive, pool) = tracked();
+    let value = Pooled::detach(pool.get());
+    assert_eq!((pool.stats().live, pool.stats().charged_bytes), (0, 0));
+    drop(pool);
+    assert_eq!(alive.count(), 1);
+    drop(value);
+}
+
+#[test]
+fn put_adopts_a_value_on_the_same_terms() {
+    let (alive, pool) = tracked();
+    let mut value = alive.value();
+    value.data.push(1);
+    pool.put(value);
+    assert!(pool.try_get().expect("adopted").data.is_empty());
+    let mut large = alive.value();
+    large.data.reserve(5 << 20);
+    pool.put(large);
+    assert_eq!(pool.stats().drops(DropReason::Oversize), 1);
+    assert_eq!((pool.stats().idle, pool.stats().live, alive.count()), (1, 1, 1));
+}
+
+#[test]
+fn the_bound_in_count_holds() {
+    let (alive, _) = tracked();
+    let source = alive.clone();
+    let pool = Pool::builder().max_idle(3).build(move || source.value());
+    drop((0..10).map(|_| pool.get()).collect::<Vec<_>>());
+    assert_eq!((alive.count(), pool.stats().idle, pool.stats().drops(DropReason::Full)), (3, 3, 7));
+    let none = Pool::builder().max_idle(0).build(String::new);
+    drop(none.get());
+    assert_eq!((none.stats().idle, none.stats().live), (0, 0));
+}
+
+#[test]
+fn the_bound_in_bytes_holds_and_counts_growth_on_lease() {
+    let pool = Pool::builder().max_idle_bytes(10_000).build(Vec::<u8>::new);
+    let leases: Vec<_> = (0..5)
+        .map(|_| {
+            let mut lease = pool.get();
+            lease.reserve_exact(3000);
+            lease
+        })
+        .collect();
+    drop(leases);
+    let stats = pool.stats();
+    assert!(stats.charged_bytes <= 10_000, "{stats:?}");
+    assert_eq!((stats.idle, stats.drops(DropReason::Budget)), (3, 2));
+    pool.clear();
+    assert_eq!(pool.stats().charged_bytes, 0);
+}
+
+#[test]
+fn the_bounds_hold_exactly_at_rest_after_threads() {
+    let pool = Pool::builder().max_idle(8).max_idle_bytes(6000).build(Vec::<u8>::new);
+    std::thread::scope(|threads| {
+        for thread in 0..4 {
+            let pool = &pool;
+            threads.spawn(move || {
+                for round in 0..500 {
+                    let mut leases: Vec<_> = (0..5).map(|_| pool.get()).collect();
+                    leases[round % 5].reserve((thread + 1) * 100 + round);
+                }
+            });
+        }
+    });
+    let stats = pool.stats();
+    assert!(stats.idle <= 8 && stats.charged_bytes <= 6000, "{stats:?}");
+    assert_eq!(stats.outstanding(), 0);
+    let held: u64 = std::iter::from_fn(|| pool.try_get()).map(|lease| Pooled::detach(lease).capacity() as u64).sum();
+    assert!(held <= stats.charged_bytes);
+    assert_eq!(pool.stats().charged_bytes, 0);
+}
+
+#[test]
+fn a_verdict_discards() {
+    let pool = Pool::with_reset(Vec::<u8>::new, |bytes| {
+        bytes.clear();
+        if bytes.capacity() > 10 { Verdict::Discard } else { Verdict::Keep }
+    });
+    pool.get().reserve(100);
+    drop(pool.get());
+    assert_eq!((pool.stats().drops(DropReason::Verdict), pool.stats().idle), (1, 1));
+}
+
+#[test]
+fn a_reset_that_panics_costs_that_one_value() {
+    let pool = Pool::with_reset(|| 0u32, |value| assert_ne!(*value, 13));
+    *pool.get() = 13;
+    drop(pool.get());
+    assert_eq!((pool.stats().drops(DropReason::Panicked), pool.stats().idle, pool.stats().live), (1, 1, 1));
+}
+
+#[test]
+fn a_lease_dropped_by_a_panic_is_not_reused() {
+    let (alive, pool) = tracked();
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _half_done = pool.get();
+        panic!("while leased");
+    }));
+    assert!(caught.is_err());
+    assert_eq!((alive.count(), pool.stats().drops(DropReason::Panicked), pool.stats().outstanding()), (0, 1, 0));
+}
+
+#[test]
+fn a_factory_that_panics_leaves_the_pool_whole() {
+    let calls = AtomicUsize::new(0);
+    let pool = Pool::new(move || {
+        assert_ne!(calls.fetch_add(1, Relaxed), 0, "the first call");
+        String::new()
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| pool.get())).is_err());
+    drop(pool.get());
+    assert_eq!((pool.stats().made, pool.stats().live, pool.stats().outstanding()), (1, 1, 0));
+}
+
+#[test]
+fn a_drop_that_panics_goes_no_further() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("in drop");
+            }
+        }
+    }
+    let pool = Pool::with_reset(|| Bomb, |_| Verdict::Discard);
+    drop(pool.get());
+    let pool = Pool::with_reset(|| Bomb, |_| ());
+    drop(pool.get());
+    pool.clear();
+    drop(pool.get());
+    drop(pool);
+}
+
+#[test]
+fn user_code_may_use_the_same_pool() {
+    static POOL: OnceLock<Pool<Nested>> = OnceLock::new();
+    #[derive(Default)]
+    struct Nested(u32);
+    fn poke() -> u32 {
+        POOL.get().map_or(0, |pool| {
+            pool.try_get().map_or(0, |mut nested| {
+                nested.0 += 1;
+                nested.0
+            })
+        })
+    }
+    let pool = POOL.get_or_init(|| {
+        Pool::with_reset(
+            || {
+                poke();
+                Nested::default()
+            },
+            |nested| {
+                nested.0 = 0;
+                poke();
+            },
+        )
+    });
+    let (a, b) = (pool.get(), pool.get());
+    drop(a);
+    drop(b);
+    pool.clear();
+    assert_eq!(pool.stats().outstanding(), 0);
+}
+
+#[test]
+fn close_frees_idle_now_and_leased_on_return() {
+    let (alive, pool) = tracked();
+    let leased = pool.get();
+    drop(pool.get());
+    pool.clone().close();
+    assert_eq!(alive.count(), 1);
+    drop(leased);
+    assert_eq!((alive.count(), pool.stats().drops(DropReason::Closed)), (0, 2));
+    drop(pool.get()); // still serves
+    assert_eq!((alive.count(), pool.stats().live), (0, 0));
+}
+
+#[test]
+fn leases_outlive_the_last_handle() {
+    let (alive, pool) = tracked();
+    let leased = pool.get();
+    drop(pool.get());
+    drop(pool);
+    assert_eq!(alive.count(), 1);
+    drop(leased);
+    assert_eq!(alive.count(), 0);
+}
+
+#[test]
+fn close_against_late_returns_loses_none() {
+    for _ in 0..200 {
+        let (alive, pool) = tracked();
+        let leases: Vec<_> = (0..20).map(|_| pool.get()).collect();
+        std::thread::scope(|threads| {
+            threads.spawn(move || drop(leases));
+            threads.spawn(move || drop(pool));
+        });
+        assert_eq!(alive.count(), 0);
+    }
+}
+
+#[test]
+fn a_lease_is_dropped_on_another_thread_and_in_a_thread_local_destructor() {
+    thread_local! {
+        static KEPT: RefCell<Option<Pooled<Tracked>>> = const { RefCell::new(None) };
+    }
+    let (alive, pool) = tracked();
+    let lease = pool.get();
+    std::thread::spawn(move || KEPT.set(Some(lease))).join().unwrap();
+    assert_eq!((alive.count(), pool.stats().idle), (1, 1));
+}
+
+#[test]
+fn zero_sized_over_aligned_and_huge_values() {
+    #[repr(align(4096))]
+    struct Aligned(u8);
+    let unit = Pool::with_reset(|| (), |()| ());
+    drop(unit.get());
+    assert_eq!(unit.stats().idle, 1);
+    let aligned = Pool::with_reset(|| Aligned(0), |value| value.0 = 0);
+    let lease = aligned.get();
+    assert_eq!(std::ptr::from_ref(&*lease).addr() % 4096, 0);
+    drop(lease);
+    assert_eq!(aligned.stats().idle, 1);
+    // Without optimisation a value is copied at each call on its way into its box: that wants a large stack.
+    let huge = || {
+        let pool = Pool::with_reset(|| [0u8; 1 << 20], |_| ());
+        drop(pool.get());
+        assert_eq!(pool.stats().idle, 1);
+    };
+    std::thread::Builder::new().stack_size(32 << 20).spawn(huge).unwrap().join().unwrap();
+}
+
+#[test]
+fn forgetting_a_lease_only_loses_the_value() {
+    let (alive, pool) = tracked();
+    std::mem::forget(pool.get());
+    drop(pool.get());
+    assert_eq!((pool.stats().outstanding(), pool.stats().idle), (1, 1));
+    drop(pool);
+    assert_eq!(alive.count(), 1);
+}
