@@ -6,14 +6,23 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::needs_drop;
 
+/// The exclusive borrow of a claim, held until it is dropped. A bare `PhantomData<&mut Claim>` would not do: it
+/// has no drop, so the borrow may end before the vector beside it gives its block back to the bump.
+struct Held<'a, 's>(PhantomData<&'a mut Claim<'s>>);
+
+impl Drop for Held<'_, '_> {
+    fn drop(&mut self) {}
+}
+
 /// A vector in the arena. While it grows, nothing else is allocated by its cursor.
 ///
 /// # Invariants
 ///
-/// (a) The `&Bump` inside `items` is used only while `_claim`'s exclusive borrow lasts, so by nobody else.
+/// (a) The `&Bump` inside `items` is used, also by its drop, only while `_claim`'s exclusive borrow lasts, so by
+///     nobody else.
 pub struct GrowVec<'a, 's, T> {
     items: BumpVec<'s, T>,
-    _claim: PhantomData<&'a mut Claim<'s>>,
+    _claim: Held<'a, 's>,
 }
 
 // SAFETY: by (a) the bump moves with the vector, as it would with `&mut Claim`; the items are `Send`.
@@ -24,7 +33,7 @@ unsafe impl<T: Sync> Sync for GrowVec<'_, '_, T> {}
 impl<'a, 's, T> GrowVec<'a, 's, T> {
     pub fn new(claim: &'a mut Claim<'s>, capacity: usize) -> Self {
         const { assert!(!needs_drop::<T>(), "the arena would never drop these values") };
-        Self { items: BumpVec::with_capacity_in(capacity, claim.bump()), _claim: PhantomData }
+        Self { items: BumpVec::with_capacity_in(capacity, claim.bump()), _claim: Held(PhantomData) }
     }
 
     pub fn push(&mut self, item: T) {
@@ -76,7 +85,7 @@ impl<T: fmt::Debug> fmt::Debug for GrowVec<'_, '_, T> {
 /// (a) As for [`GrowVec`].
 pub struct GrowString<'a, 's> {
     text: BumpString<'s>,
-    _claim: PhantomData<&'a mut Claim<'s>>,
+    _claim: Held<'a, 's>,
 }
 
 // SAFETY: by (a) the bump moves with the string, as it would with `&mut Claim`.
@@ -86,7 +95,7 @@ unsafe impl Sync for GrowString<'_, '_> {}
 
 impl<'a, 's> GrowString<'a, 's> {
     pub fn new(claim: &'a mut Claim<'s>, capacity: usize) -> Self {
-        Self { text: BumpString::with_capacity_in(capacity, claim.bump()), _claim: PhantomData }
+        Self { text: BumpString::with_capacity_in(capacity, claim.bump()), _claim: Held(PhantomData) }
     }
 
     pub fn push_str(&mut self, text: &str) {
