@@ -6,7 +6,7 @@
 //!
 //! A lane that was given back keeps what was allocated in it until `reset`, which needs `&mut`.
 
-use crate::sync::{AtomicU32, Ordering};
+use super::mask::Mask;
 use bumpalo::Bump;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -15,29 +15,19 @@ use parking_lot::Mutex;
 
 /// Lanes without a lock. More cursors than this at once in one request are rare, and only slower.
 const LANES: usize = 8;
-const ALL: u32 = (1 << LANES) - 1;
 
 /// # Invariants
 ///
-/// (a) While bit `i` of `claimed` is set by a live `Claim`, only that claim touches `lanes[i]`.
+/// (a) While place `i` of `claimed` is taken by a live `Claim`, only that claim touches `lanes[i]`.
 /// (b) A `Bump` that was ever claimed is neither reset nor dropped but through `&mut self`.
 #[derive(Default)]
 pub struct Lanes {
-    claimed: AtomicMask,
+    claimed: Mask<LANES>,
     lanes: [UnsafeCell<Bump>; LANES],
     /// Bumps beyond the lanes that no claim has now. Boxed, since a claim takes its bump's box and keeps the
     /// address.
     #[allow(clippy::vec_box)]
     spare: Mutex<Vec<Box<Bump>>>,
-}
-
-/// A mask with no bit set by default (loom's atomics have no `Default`).
-struct AtomicMask(AtomicU32);
-
-impl Default for AtomicMask {
-    fn default() -> Self {
-        Self(AtomicU32::new(0))
-    }
 }
 
 // SAFETY: the bumps are `Send` and move with the lanes; what they hold is `Send` by the bounds of
@@ -49,19 +39,10 @@ unsafe impl Sync for Lanes {}
 impl Lanes {
     /// Claims a bump for one cursor. One read-modify-write when a lane is free.
     pub fn claim(&self) -> Claim<'_> {
-        // Relaxed: the read-modify-write below decides.
-        let mut taken = self.claimed.0.load(Ordering::Relaxed);
-        while taken & ALL != ALL {
-            let lane = (!taken).trailing_zeros();
-            // Acquire: sees what the lane's last claim did, from the Release in its drop.
-            taken = self.claimed.0.fetch_or(1 << lane, Ordering::Acquire);
-            if taken & (1 << lane) == 0 {
-                // `UnsafeCell<Bump>` has the layout of `Bump`, and the cast keeps its right to mutate.
-                let bump = NonNull::from(&self.lanes[lane as usize]).cast();
-                return Claim { lanes: self, bump, lane: Some(lane) };
-            }
-        }
-        self.claim_spare()
+        let Some(lane) = self.claimed.claim() else { return self.claim_spare() };
+        // `UnsafeCell<Bump>` has the layout of `Bump`, and the cast keeps its right to mutate.
+        let bump = NonNull::from(&self.lanes[lane]).cast();
+        Claim { lanes: self, bump, lane: Some(lane) }
     }
 
     #[cold]
@@ -73,8 +54,8 @@ impl Lanes {
     /// Takes everything back and returns the bytes that stay with the lanes, at most `keep`. Each lane keeps
     /// its largest block as long as there is room for it; spare bumps are freed.
     pub fn reset(&mut self, keep: usize) -> usize {
-        // Relaxed: `&mut` is the only user. A claim that was forgotten ends here.
-        self.claimed.0.store(0, Ordering::Relaxed);
+        // A claim that was forgotten ends here.
+        self.claimed.clear();
         self.spare.get_mut().clear();
         let mut kept = 0;
         for lane in &mut self.lanes {
@@ -94,9 +75,7 @@ impl Lanes {
 
 impl fmt::Debug for Lanes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Relaxed: a hint for people.
-        let claimed = self.claimed.0.load(Ordering::Relaxed).count_ones();
-        f.debug_struct("Lanes").field("claimed", &claimed).finish_non_exhaustive()
+        f.debug_struct("Lanes").field("claimed", &self.claimed.taken()).finish_non_exhaustive()
     }
 }
 
@@ -106,7 +85,7 @@ pub struct Claim<'s> {
     lanes: &'s Lanes,
     bump: NonNull<Bump>,
     /// `None` for a bump from the spare list.
-    lane: Option<u32>,
+    lane: Option<usize>,
 }
 
 // SAFETY: by (a) of `Lanes` the claim is the only user of its bump, and `Bump` is `Send`. Not `Sync`: `&Bump`
@@ -114,9 +93,10 @@ pub struct Claim<'s> {
 unsafe impl Send for Claim<'_> {}
 
 impl<'s> Claim<'s> {
-    /// The bump. `&mut`, so that two threads cannot use one claim; the lifetime is that of the request, so
-    /// that what is allocated outlives the claim.
-    pub fn bump(&mut self) -> &'s Bump {
+    /// The bump. The lifetime is that of the request, so that what is allocated outlives the claim; the reference
+    /// itself must not be used past the `&mut` borrow of the claim, which the callers (`cursor`, `grow`, `store`)
+    /// see to: the next claim may be at it then.
+    pub(super) fn bump(&mut self) -> &'s Bump {
         // SAFETY: the pointer is to a lane of `'s` or to a leaked box; by (b) of `Lanes` neither moves, resets
         // nor dies while `'s` is borrowed. It is never public, and used by one thread at a time.
         unsafe { self.bump.as_ref() }
@@ -126,10 +106,7 @@ impl<'s> Claim<'s> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         match self.lane {
-            // Release: hands the bump's fields to the Acquire of the next `claim`.
-            Some(lane) => {
-                self.lanes.claimed.0.fetch_and(!(1 << lane), Ordering::Release);
-            }
+            Some(lane) => self.lanes.claimed.release(lane),
             None => {
                 // SAFETY: leaked by `claim_spare` for this claim alone, taken back once.
                 let bump = unsafe { Box::from_raw(self.bump.as_ptr()) };

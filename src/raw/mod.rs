@@ -3,7 +3,7 @@
 //! | file | what it makes safe |
 //! |---|---|
 //! | `slot`, `held` | who owns a request's content: owner, pins, or nobody |
-//! | `lanes`, `cursor`, `grow` | bump allocation across `.await`, by one cursor a lane |
+//! | `mask`, `lanes`, `cursor`, `grow` | bump allocation across `.await`, by one cursor a lane |
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
 //! | `depot`, `lease` | idle nodes, closing that loses none; the one owner of a node that is lent |
 //! | `shared`, `segment` | a reference count inside a pooled node; bytes of which only written ones show |
@@ -22,6 +22,7 @@ pub mod grow;
 pub mod held;
 pub mod lanes;
 pub mod lease;
+pub mod mask;
 pub mod parcels;
 pub mod segment;
 pub mod shared;

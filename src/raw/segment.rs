@@ -1,7 +1,6 @@
 //! A segment: one aligned block of bytes of which only the written ones can be read.
 
-use super::shared::Counted;
-use crate::sync::AtomicUsize;
+use super::shared::{Count, Counted};
 use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -18,7 +17,7 @@ pub struct Segment {
     data: NonNull<u8>,
     capacity: usize,
     written: usize,
-    references: AtomicUsize,
+    references: Count,
 }
 
 // SAFETY: the block is plain bytes owned by the segment.
@@ -42,7 +41,7 @@ impl Segment {
         // SAFETY: the size is not zero.
         let data = unsafe { alloc(layout) };
         let Some(data) = NonNull::new(data) else { handle_alloc_error(layout) };
-        Self { data, capacity: layout.size(), written: 0, references: AtomicUsize::new(0) }
+        Self { data, capacity: layout.size(), written: 0, references: Count::default() }
     }
 
     pub fn capacity(&self) -> usize {
@@ -106,8 +105,9 @@ impl Drop for Segment {
     }
 }
 
-impl Counted for Segment {
-    fn count(&self) -> &AtomicUsize {
+// SAFETY: always the one field.
+unsafe impl Counted for Segment {
+    fn count(&self) -> &Count {
         &self.references
     }
 }

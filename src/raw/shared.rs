@@ -7,9 +7,23 @@ use core::fmt;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-/// A value that has room for a reference count. The count belongs to [`Shared`] while one exists.
-pub trait Counted {
-    fn count(&self) -> &AtomicUsize;
+/// The room for a count. Only [`Shared`] reads or writes it.
+#[derive(Debug)]
+pub struct Count(AtomicUsize);
+
+impl Default for Count {
+    fn default() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+}
+
+/// A value that has room for a reference count.
+///
+/// # Safety
+///
+/// `count` returns the same field of `self` each time.
+pub unsafe trait Counted {
+    fn count(&self) -> &Count;
 }
 
 /// # Invariants
@@ -25,14 +39,14 @@ unsafe impl<N: Counted + Send + Sync> Sync for Shared<N> {}
 impl<N: Counted> Shared<N> {
     pub fn new(value: Box<N>) -> Self {
         // Relaxed: the box is not shared yet.
-        value.count().store(1, Ordering::Relaxed);
+        value.count().0.store(1, Ordering::Relaxed);
         Self(NonNull::from(Box::leak(value)))
     }
 
     /// Gives up this reference; the last one gets the box back. A `Shared` that is dropped instead is leaked.
     pub fn into_last(self) -> Option<Box<N>> {
         // Release: this reference's reads come before the box is used again, which the fence below sees.
-        if self.count().fetch_sub(1, Ordering::Release) != 1 {
+        if self.count().0.fetch_sub(1, Ordering::Release) != 1 {
             return None;
         }
         // Acquire: pairs with the Release of every other reference's decrement.
@@ -45,7 +59,7 @@ impl<N: Counted> Shared<N> {
 impl<N: Counted> Clone for Shared<N> {
     fn clone(&self) -> Self {
         // Relaxed: the new reference is made from a live one and publishes nothing.
-        let before = self.count().fetch_add(1, Ordering::Relaxed);
+        let before = self.count().0.fetch_add(1, Ordering::Relaxed);
         if before > isize::MAX as usize {
             // As `Arc`: only forgetting clones in a loop leads here, and a wrapped count would be unsound.
             std::process::abort();
