@@ -1,0 +1,17 @@
+//! The models. Each is a test with the name that it prints and that `mutants` knows it by.
+
+#[cfg(loom)]
+mod depot;
+#[cfg(loom)]
+mod lanes;
+#[cfg(loom)]
+mod shared;
+#[cfg(loom)]
+mod slot;
+
+#[cfg(not(loom))]
+#[test]
+#[ignore = "NO MODEL RAN: set RUSTFLAGS=\"--cfg loom\""]
+fn no_model_ran() {
+    panic!("NO MODEL RAN: set RUSTFLAGS=\"--cfg loom\"");
+}
