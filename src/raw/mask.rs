@@ -62,3 +62,24 @@ impl<const PLACES: usize> fmt::Debug for Mask<PLACES> {
         f.debug_struct("Mask").field("taken", &self.taken()).field("places", &PLACES).finish()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::Mask;
+
+    #[test]
+    fn each_place_is_claimed_once_until_it_is_given_back() {
+        let mut mask = Mask::<3>::default();
+        assert_eq!([(); 4].map(|()| mask.claim()), [Some(0), Some(1), Some(2), None]);
+        mask.release(1);
+        assert_eq!((mask.taken(), mask.claim()), (2, Some(1)));
+        mask.clear();
+        assert_eq!((mask.taken(), mask.claim()), (0, Some(0)));
+    }
+
+    #[test]
+    fn all_bits_of_the_word_can_be_places() {
+        let mask = Mask::<32>::default();
+        assert_eq!((0..33).filter_map(|_| mask.claim()).last(), Some(31));
+    }
+}

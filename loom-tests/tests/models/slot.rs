@@ -99,8 +99,8 @@ fn poison_reaches_the_last_right() {
     model("slot::poison_reaches_the_last_right", expected, 3, |outcomes| {
         let notes = Arc::new(Notes::default());
         let owner = Owner::new(Content::new(&notes));
-        let (poisoning, other) = (owner.pin().unwrap(), owner.pin().unwrap());
-        let threads = [thread::spawn(move || poisoning.poison()), thread::spawn(move || drop(other))];
+        let threads = [owner.pin().unwrap(), owner.pin().unwrap()].map(|pin| thread::spawn(move || drop(pin)));
+        owner.poison();
         drop(owner);
         for thread in threads {
             thread.join().unwrap();
