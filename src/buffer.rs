@@ -11,6 +11,8 @@ mod classes;
 pub use buf::PooledBuf;
 pub use bytes::PooledBytes;
 
+pub(crate) use block::Block;
+
 use crate::pool::PoolStats;
 use crate::sync::Arc;
 use classes::{Classes, Limits};

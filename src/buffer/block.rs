@@ -1,10 +1,9 @@
 //! A block: what a node of a buffer pool holds.
 
 use super::classes::Classes;
-use crate::pool::{Node, Reset, Verdict};
+use crate::pool::{Reset, Verdict};
 use crate::raw::segment::Segment;
-use crate::raw::shared::Counted;
-use crate::sync::{Arc, AtomicUsize};
+use crate::sync::Arc;
 
 /// A segment and the classes that it came from.
 #[derive(Debug)]
@@ -17,6 +16,10 @@ impl Block {
     pub(super) fn new(bytes: usize, classes: Arc<Classes>) -> Self {
         Self { segment: Segment::new(bytes), classes }
     }
+
+    pub(crate) fn segment(&self) -> &Segment {
+        &self.segment
+    }
 }
 
 impl Reset for Block {
@@ -28,11 +31,5 @@ impl Reset for Block {
 
     fn retained_bytes(&self) -> usize {
         self.segment.capacity()
-    }
-}
-
-impl Counted for Node<Block> {
-    fn count(&self) -> &AtomicUsize {
-        self.value().segment.count()
     }
 }

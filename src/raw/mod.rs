@@ -7,19 +7,20 @@
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
 //! | `depot`, `lease` | idle nodes, closing that loses none; the one owner of a node that is lent |
 //! | `shared`, `segment` | a reference count inside a pooled node; bytes of which only written ones show |
+//! | `impls`, `counting` | the unsafe trait impls: `BufMut`, `Counted`, `GlobalAlloc` |
 //! | `ring` | `sync`'s queue for models |
 //! | `unwind` | panics of user code that must go no further |
 
 // Items are `pub` so that the loom models, a crate of their own, reach them; the module itself is private.
 #![allow(unreachable_pub, unsafe_code, missing_docs)]
 
-pub mod bufmut;
 #[cfg(feature = "bench")]
 pub mod counting;
 pub mod cursor;
 pub mod depot;
 pub mod grow;
 pub mod held;
+pub mod impls;
 pub mod lanes;
 pub mod lease;
 pub mod mask;

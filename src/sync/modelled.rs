@@ -35,9 +35,6 @@ impl AtomicBool {
     pub(crate) fn load(&self, order: Ordering) -> bool {
         self.seen().load(order)
     }
-    pub(crate) fn store(&self, value: bool, order: Ordering) {
-        self.seen().store(value, order);
-    }
     pub(crate) fn swap(&self, value: bool, order: Ordering) -> bool {
         self.seen().swap(value, order)
     }
@@ -73,9 +70,6 @@ impl AtomicU64 {
     }
     pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
         self.seen().fetch_or(value, order)
-    }
-    pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
-        self.seen().fetch_add(value, order)
     }
     pub(crate) fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
         self.seen().fetch_sub(value, order)

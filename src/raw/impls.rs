@@ -1,9 +1,11 @@
-//! `bytes::BufMut` for [`PooledBuf`].
+//! Impls of unsafe traits for the types of `buffer`.
 //!
-//! The one arrow of the basement that points up: the impl of an unsafe trait must stand here, and Rust
-//! wants it on the public type itself.
+//! The one arrow of the basement that points up: such an impl must stand here, and Rust wants it on the
+//! type itself.
 
-use crate::buffer::PooledBuf;
+use super::shared::{Count, Counted};
+use crate::buffer::{Block, PooledBuf};
+use crate::pool::Node;
 use bytes::BufMut;
 use bytes::buf::UninitSlice;
 
@@ -34,5 +36,12 @@ unsafe impl BufMut for PooledBuf {
 
     fn put_slice(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+}
+
+// SAFETY: always the field of the one segment in the one block of the node.
+unsafe impl Counted for Node<Block> {
+    fn count(&self) -> &Count {
+        self.value().segment().count()
     }
 }
