@@ -20,8 +20,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     // Hall: what one request owns, and who is handed what.
     ("intercept", &["request", "pool", "arena"]),
     ("request", &["buffer", "pool", "arena", "raw", "sync"]),
-    // Rooms: each usable on its own.
-    ("buffer", &["raw", "sync"]),
+    // Rooms: each usable on its own. Each size class of buffers is a pool.
+    ("buffer", &["pool", "raw", "sync"]),
     ("pool", &["raw", "sync"]),
     ("arena", &["raw", "sync"]),
     // Basement: every unsafe line.

@@ -5,31 +5,31 @@
 
 /// One token and the line it starts on, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    pub text: String,
-    pub line: usize,
+pub(crate) struct Token {
+    pub(crate) text: String,
+    pub(crate) line: usize,
 }
 
 /// A path that starts at a known root, spelt out from that root.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub(crate) struct Named {
     /// `["crate", "raw", "slot"]`, or `["std", "sync", "Arc"]`; `*` for a glob.
-    pub path: Vec<String>,
-    pub line: usize,
+    pub(crate) path: Vec<String>,
+    pub(crate) line: usize,
     /// The module it is written in, inline modules included: `["raw", "slot", "tests"]`.
-    pub within: Vec<String>,
+    pub(crate) within: Vec<String>,
 }
 
 /// An attribute, and the first tokens of what it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attribute {
-    pub tokens: Vec<Token>,
+pub(crate) struct Attribute {
+    pub(crate) tokens: Vec<Token>,
     /// The item's keyword and name without its visibility, such as `["mod", "raw"]`; empty for `#![..]`.
-    pub item: Vec<String>,
+    pub(crate) item: Vec<String>,
 }
 
 /// Splits `source` into tokens, without comments.
-pub fn tokens(source: &str) -> Vec<Token> {
+pub(crate) fn tokens(source: &str) -> Vec<Token> {
     let text: Vec<char> = source.chars().collect();
     let mut found = Vec::new();
     let (mut at, mut line) = (0, 1);
@@ -123,7 +123,7 @@ fn block_comment(text: &[char], mut at: usize) -> usize {
 
 /// Every path in `tokens` that starts at a root: this crate (by `crate`, by its name, or by `super` and `self`),
 /// `std`, `core` or `loom`. `module` is the module that the file is.
-pub fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
+pub(crate) fn named(tokens: &[Token], module: &[String]) -> Vec<Named> {
     let mut found = Vec::new();
     let mut inline: Vec<(String, usize)> = Vec::new();
     let mut depth = 0;
@@ -232,7 +232,7 @@ fn group(tokens: &[Token], mut at: usize, path: &[String], found: &mut Vec<Vec<S
 }
 
 /// Every attribute in `tokens`.
-pub fn attributes(tokens: &[Token]) -> Vec<Attribute> {
+pub(crate) fn attributes(tokens: &[Token]) -> Vec<Attribute> {
     let text = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
     let mut found = Vec::new();
     for at in 0..tokens.len() {

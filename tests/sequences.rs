@@ -1,0 +1,31 @@
+//! Sequences of operations against slow reference models. The fuzz targets run the same models, for longer.
+
+#[path = "sequences/buffer.rs"]
+mod buffer;
+#[path = "sequences/pool.rs"]
+mod pool;
+#[path = "sequences/script.rs"]
+mod script;
+
+use proptest::collection::vec;
+use proptest::prelude::{ProptestConfig, any};
+
+/// Scripts of each model; few where every step costs a thousand.
+const CASES: u32 = if cfg!(miri) { 4 } else { 512 };
+/// Bytes of a script, about two to an operation.
+const LENGTH: usize = 400;
+
+proptest::proptest! {
+    // No file of regressions: a script that failed becomes a test with a name.
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn buffers_behave_like_flat_vectors(script in vec(any::<u8>(), 0..LENGTH)) {
+        buffer::run(&script);
+    }
+
+    #[test]
+    fn a_pool_behaves_like_a_list_with_bounds(script in vec(any::<u8>(), 0..LENGTH)) {
+        pool::run(&script);
+    }
+}
