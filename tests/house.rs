@@ -18,7 +18,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("observe", &["intercept", "request", "buffer", "pool", "arena", "raw", "sync"]),
     ("bench", &["raw", "sync"]),
     // Hall: what one request owns, and who is handed what.
-    ("intercept", &["request", "pool", "arena"]),
+    ("intercept", &["request", "pool", "arena", "raw", "sync"]),
     ("request", &["buffer", "pool", "arena", "raw", "sync"]),
     // Rooms: each usable on its own. Each size class of buffers is a pool.
     ("buffer", &["pool", "raw", "sync"]),

@@ -4,6 +4,8 @@
 mod buffer;
 #[path = "sequences/pool.rs"]
 mod pool;
+#[path = "sequences/scope.rs"]
+mod scope;
 #[path = "sequences/script.rs"]
 mod script;
 
@@ -27,5 +29,10 @@ proptest::proptest! {
     #[test]
     fn a_pool_behaves_like_a_list_with_bounds(script in vec(any::<u8>(), 0..LENGTH)) {
         pool::run(&script);
+    }
+
+    #[test]
+    fn requests_end_as_their_model_foretells(script in vec(any::<u8>(), 0..LENGTH)) {
+        scope::run(&script);
     }
 }

@@ -19,6 +19,7 @@ enum Op {
     TryGet,
     Put { size: usize },
     Fill { at: usize, size: usize },
+    Shrink { at: usize },
     Spoil { at: usize },
     Bomb { at: usize },
     Return { at: usize },
@@ -34,7 +35,8 @@ fn next(script: &mut Script<'_>) -> Option<Op> {
         0..=6 => Op::Get,
         7 | 8 => Op::TryGet,
         9 | 10 => Op::Put { size: script.size()? },
-        11..=15 => Op::Fill { at: script.place(MOST)?, size: script.size()? },
+        11..=14 => Op::Fill { at: script.place(MOST)?, size: script.size()? },
+        15 => Op::Shrink { at: script.place(MOST)? },
         16 => Op::Spoil { at: script.place(MOST)? },
         17 => Op::Bomb { at: script.place(MOST)? },
         18..=25 => Op::Return { at: script.place(MOST)? },
@@ -98,12 +100,14 @@ struct Model {
     pool: Pool<Value>,
     bounds: Bounds,
     alive: Arc<AtomicUsize>,
-    leased: Vec<Pooled<Value>>,
+    /// Leases, and the bytes that each had on the heap when it was idle last.
+    leased: Vec<(Pooled<Value>, usize)>,
     detached: Vec<Value>,
     /// Bytes that each idle value has on the heap, in no order.
     idle: Vec<usize>,
     made: u64,
-    drops: u64,
+    /// Values dropped so far, by reason.
+    drops: [u64; REASONS.len()],
     closed: bool,
 }
 
@@ -116,8 +120,11 @@ const REASONS: [DropReason; 6] = [
     DropReason::Closed,
 ];
 
-fn dropped(stats: &PoolStats) -> u64 {
-    REASONS.into_iter().map(|reason| stats.drops(reason)).sum()
+/// Bytes of a value and of what the pool puts around it, at most.
+const BOX: usize = size_of::<Value>() + 64;
+
+fn dropped(stats: &PoolStats) -> [u64; REASONS.len()] {
+    REASONS.map(|reason| stats.drops(reason))
 }
 
 /// Runs the script that `bytes` spell. Panics where the pool does what no pool may.
@@ -145,7 +152,7 @@ pub(crate) fn run(bytes: &[u8]) {
         detached: Vec::new(),
         idle: Vec::new(),
         made: 0,
-        drops: 0,
+        drops: [0; REASONS.len()],
         closed: false,
     };
     while let Some(op) = next(&mut script) {
@@ -189,27 +196,31 @@ impl Model {
                 self.emptied();
             }
             Op::Get | Op::TryGet => {}
-            Op::Fill { at, .. } | Op::Spoil { at } | Op::Bomb { at } | Op::Return { at } | Op::Detach { at } => {
-                self.use_lease(op, at)
-            }
+            Op::Fill { at, .. }
+            | Op::Shrink { at }
+            | Op::Spoil { at }
+            | Op::Bomb { at }
+            | Op::Return { at }
+            | Op::Detach { at } => self.use_lease(op, at),
         }
     }
 
     fn use_lease(&mut self, op: Op, at: usize) {
-        let Some(value) = self.leased.get_mut(at) else { return };
+        let Some((value, _)) = self.leased.get_mut(at) else { return };
         match op {
             Op::Fill { size, .. } => value.bytes.extend(std::iter::repeat_n(9, size)),
+            Op::Shrink { .. } => value.bytes.shrink_to_fit(),
             Op::Spoil { .. } => value.spoilt = true,
             Op::Bomb { .. } => value.bomb = true,
             Op::Return { .. } => {
-                let value = self.leased.swap_remove(at);
+                let (value, _) = self.leased.swap_remove(at);
                 let (bytes, broken) = (value.bytes.capacity(), value.spoilt || value.bomb);
                 drop(value);
                 self.came_back(bytes, broken, op);
             }
             Op::Detach { .. } if self.detached.len() < MOST => {
                 let (bytes, spoilt) = (value.bytes.clone(), value.spoilt);
-                let value = Pooled::detach(self.leased.swap_remove(at));
+                let value = Pooled::detach(self.leased.swap_remove(at).0);
                 assert_eq!((&value.bytes, value.spoilt), (&bytes, spoilt), "{op:?} changed the value");
                 self.detached.push(value);
             }
@@ -227,7 +238,8 @@ impl Model {
             let same = self.idle.iter().position(|bytes| *bytes == value.bytes.capacity());
             self.idle.swap_remove(same.unwrap_or_else(|| panic!("{op:?} gave {value:?}, idle: {:?}", self.idle)));
         }
-        self.leased.push(value);
+        let bytes = value.bytes.capacity();
+        self.leased.push((value, bytes));
     }
 
     fn put(&mut self, value: Value, op: Op) {
@@ -236,21 +248,31 @@ impl Model {
         self.came_back(bytes, broken, op);
     }
 
-    /// A value came back: it waits now, or it was dropped for a reason.
+    /// A value came back: it waits now, or it was dropped for a reason that holds.
     fn came_back(&mut self, bytes: usize, broken: bool, op: Op) {
-        let dropped = dropped(&self.pool.stats());
-        if dropped == self.drops {
-            let Bounds { value_bytes, .. } = self.bounds;
-            assert!(!broken && !self.closed && bytes <= value_bytes, "{op:?} kept what it may not");
-            self.idle.push(bytes);
+        let Bounds { idle, idle_bytes, value_bytes } = self.bounds;
+        let stats = self.pool.stats();
+        let drops = dropped(&stats);
+        let reason = (0..REASONS.len()).find(|at| drops[*at] > self.drops[*at]).map(|at| REASONS[at]);
+        let holds = match reason {
+            None => !broken && !self.closed && bytes <= value_bytes,
+            Some(DropReason::Oversize) => bytes + BOX > value_bytes,
+            // A leased value keeps its place.
+            Some(DropReason::Full) => self.idle.len() + self.leased.len() >= idle,
+            Some(DropReason::Budget) => stats.charged_bytes as usize + bytes + BOX > idle_bytes,
+            Some(DropReason::Verdict | DropReason::Panicked) => broken,
+            Some(_) => self.closed,
+        };
+        assert!(holds, "{op:?}: {bytes} bytes were kept or dropped ({reason:?}), {:?}, {stats:?}", self.bounds);
+        match reason {
+            None => self.idle.push(bytes),
+            Some(reason) => self.drops[reason as usize] += 1,
         }
-        assert!(dropped - self.drops <= 1, "{op:?} dropped more than one value");
-        self.drops = dropped;
     }
 
     /// All idle values were dropped.
     fn emptied(&mut self) {
-        self.drops += self.idle.len() as u64;
+        self.drops[DropReason::Closed as usize] += self.idle.len() as u64;
         self.idle.clear();
     }
 
@@ -266,12 +288,11 @@ impl Model {
         let alive = self.alive.load(Ordering::Relaxed);
         assert_eq!(alive, idle.len() + out + self.detached.len(), "values that exist after {op:?}");
         assert!(idle.len() <= bounds.idle, "{idle:?} idle after {op:?}, {bounds:?}");
-        let bytes: usize = idle.iter().sum();
         let charged = stats.charged_bytes as usize;
-        assert!(
-            bytes <= charged && charged <= bounds.idle_bytes,
-            "{charged} charged for {idle:?} after {op:?}, {bounds:?}"
-        );
+        let least: usize = idle.iter().sum();
+        let most = least + self.leased.iter().map(|(_, bytes)| bytes).sum::<usize>() + BOX * (idle.len() + out);
+        assert!(least <= charged && charged <= most, "{charged} charged, {least} to {most} kept after {op:?}");
+        assert!(charged <= bounds.idle_bytes, "{charged} charged after {op:?}, {bounds:?}");
     }
 
     /// Everything is freed: with the pool, or when it comes back after the pool is gone.
