@@ -4,10 +4,13 @@
 //! others. Each session holds references into the arena and compares them, at every step, with copies on the
 //! heap. What runs at the end of a request writes to a log, which must be the log that the model foretells.
 
+mod session;
+
 use super::script::Script;
-use ebbtide::{Arena, Outcome, Pool, RequestGuard, Scope, ScopeEnded, ScopeHandle, Scopes};
+use ebbtide::{Outcome, Pool, RequestGuard, Scope, ScopeEnded, ScopeHandle, Scopes};
+use session::{Event, Leased, Log, Session};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Requests that are open at once, and scopes outside of sessions.
 const MOST: usize = 6;
@@ -15,33 +18,6 @@ const MOST: usize = 6;
 const DEEPEST: usize = 4;
 /// Slots that wait at most.
 const MAX_IDLE: usize = 2;
-
-/// What a request did when it ended; the numbers are those of the things that were to be ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Event {
-    Cleaned(u32, Outcome),
-    Dropped(u32),
-}
-
-type Log = Arc<Mutex<Vec<Event>>>;
-
-/// A value of the arena that writes down its drop.
-#[derive(Debug)]
-struct Logged {
-    number: u32,
-    log: Log,
-}
-
-impl Drop for Logged {
-    fn drop(&mut self) {
-        self.log.lock().unwrap().push(Event::Dropped(self.number));
-    }
-}
-
-/// Aligned beyond what a heap gives by itself.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Wide(u32);
 
 /// What the model knows of one request.
 struct Request {
@@ -54,7 +30,7 @@ struct Request {
     /// Numbers of the cleanups, and whether they panic.
     cleanups: Vec<(u32, bool)>,
     drops: Vec<u32>,
-    leases: u64,
+    leases: Vec<u32>,
     local: Vec<u8>,
 }
 
@@ -69,7 +45,7 @@ struct Counts {
 
 struct Model {
     scopes: Scopes,
-    pool: Pool<Vec<u64>>,
+    pool: Pool<Leased>,
     requests: Vec<Request>,
     /// Scopes outside of sessions, and the places of their requests.
     free: Vec<(usize, Scope)>,
@@ -86,7 +62,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let Some(orphans) = script.next().map(|byte| byte % 2 == 1) else { return };
     let mut model = Model {
         scopes: Scopes::builder().max_idle(MAX_IDLE).retain_bytes(4 << 10).build(),
-        pool: Pool::new(Vec::new),
+        pool: Pool::new(Leased::default),
         requests: Vec::new(),
         free: Vec::new(),
         log: Log::default(),
@@ -157,7 +133,7 @@ impl Model {
             ended: false,
             cleanups: Vec::new(),
             drops: Vec::new(),
-            leases: 0,
+            leases: Vec::new(),
             local: Vec::new(),
         });
     }
@@ -246,7 +222,6 @@ impl Model {
             return;
         }
         request.ended = true;
-        request.leases = 0;
         self.counts.ended += 1;
         self.counts.late += u64::from(request.late);
         self.counts.poisoned += u64::from(request.outcome == Outcome::Panicked);
@@ -255,6 +230,8 @@ impl Model {
             self.counts.hook_panics += u64::from(panics);
         }
         self.foretold.extend(request.drops.drain(..).rev().map(Event::Dropped));
+        let lease = if request.outcome == Outcome::Panicked { Event::Discarded } else { Event::Reset };
+        self.foretold.extend(request.leases.drain(..).rev().map(lease));
     }
 
     fn on_end(&mut self, place: usize, panics: bool) {
@@ -307,8 +284,9 @@ impl Model {
                     self.requests[at].drops.push(number);
                 }
                 15 => {
-                    session.lease(&self.pool);
-                    self.requests[at].leases += 1;
+                    let number = self.number();
+                    session.lease(&self.pool, number, &self.log);
+                    self.requests[at].leases.push(number);
                 }
                 _ => {
                     let number = self.number();
@@ -332,8 +310,8 @@ impl Model {
         };
         assert_eq!(counts, self.counts, "after step {op}");
         assert!(stats.idle as usize <= MAX_IDLE, "{stats:?} after step {op}");
-        let leases: u64 = self.requests.iter().map(|request| request.leases).sum();
-        assert_eq!(self.pool.stats().outstanding(), leases, "leases after step {op}");
+        let leases: usize = self.requests.iter().map(|request| request.leases.len()).sum();
+        assert_eq!(self.pool.stats().outstanding() as usize, leases, "leases after step {op}");
     }
 
     /// Everything ends, in the order in which it began: before or after the last handle of the scopes is gone.
@@ -350,7 +328,8 @@ impl Model {
         }
         // The scopes, which are the first field, go first.
         let (pool, log) = (self.pool.clone(), Arc::clone(&self.log));
-        let left: usize = self.requests.iter().map(|request| request.cleanups.len() + request.drops.len()).sum();
+        let owed = |request: &Request| request.cleanups.len() + request.drops.len() + request.leases.len();
+        let left: usize = self.requests.iter().map(owed).sum();
         let length = self.foretold.len() + left;
         drop(self);
         assert_eq!(log.lock().unwrap().len(), length, "things that were ended, at the end");
@@ -365,123 +344,4 @@ fn drop_by_panic<T>(value: T) {
         resume_unwind(Box::new("a panic in the handler"));
     }));
     assert!(caught.is_err());
-}
-
-/// References into one request's memory, each beside a copy.
-struct Session<'s> {
-    scope: &'s Scope,
-    cursors: Vec<Arena<'s>>,
-    texts: Vec<(&'s mut str, String)>,
-    slices: Vec<(&'s mut [u32], Vec<u32>)>,
-    wide: Vec<(&'s mut Wide, u32)>,
-    values: Vec<(&'s mut Logged, u32)>,
-    leases: Vec<(&'s mut Vec<u64>, Vec<u64>)>,
-}
-
-impl<'s> Session<'s> {
-    fn new(scope: &'s Scope) -> Self {
-        Self {
-            scope,
-            cursors: Vec::new(),
-            texts: Vec::new(),
-            slices: Vec::new(),
-            wide: Vec::new(),
-            values: Vec::new(),
-            leases: Vec::new(),
-        }
-    }
-
-    /// One of the cursors that are claimed; more of them than a request has without a lock.
-    fn cursor(&mut self, number: u32) -> &mut Arena<'s> {
-        if self.cursors.is_empty() {
-            self.cursors.push(self.scope.arena());
-        }
-        let at = number as usize % self.cursors.len();
-        &mut self.cursors[at]
-    }
-
-    fn value(&mut self, number: u32, log: &Log) {
-        let value = Logged { number, log: Arc::clone(log) };
-        let value = self.cursor(number).alloc_with_drop(value);
-        self.values.push((value, number));
-    }
-
-    fn lease(&mut self, pool: &Pool<Vec<u64>>) {
-        let value = self.scope.lease(pool);
-        assert!(value.is_empty(), "a lease of {value:?}");
-        self.leases.push((value, Vec::new()));
-    }
-
-    fn allocate(&mut self, op: u8, size: usize, number: u32) {
-        let numbers: Vec<u32> = (0..size as u32 / 4).map(|at| number.wrapping_mul(65_537).wrapping_add(at)).collect();
-        match op % 16 {
-            0 if self.cursors.len() < 12 => self.cursors.push(self.scope.arena()),
-            1 => drop(self.cursors.pop()),
-            2 | 3 => {
-                let model = format!("{number:>size$}", size = size.min(1000));
-                let text = self.cursor(number).alloc_str(&model);
-                self.texts.push((text, model));
-            }
-            4 => {
-                let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-                let model = String::from_utf8_lossy(&bytes).into_owned();
-                let text = self.cursor(number).alloc_str_lossy(&bytes);
-                self.texts.push((text, model));
-            }
-            5 => {
-                let slice = self.cursor(number).alloc_slice_copy(&numbers);
-                self.slices.push((slice, numbers));
-            }
-            6 => {
-                let slice = self.cursor(number).alloc_slice_fill_with(numbers.len(), |at| numbers[at]);
-                self.slices.push((slice, numbers));
-            }
-            7 => {
-                let wide = self.cursor(number).alloc(Wide(number));
-                self.wide.push((wide, number));
-            }
-            8 | 9 => self.grow(number, numbers),
-            10 => assert_eq!(self.cursor(number).alloc_slice_copy(&vec![(); size]).len(), size),
-            11 | 12 => self.change(number),
-            _ => {
-                for (value, model) in &mut self.leases {
-                    value.push(u64::from(number));
-                    model.push(u64::from(number));
-                }
-            }
-        }
-    }
-
-    /// A vector that grows while the others have long been allocated, and now and then is given up.
-    fn grow(&mut self, number: u32, numbers: Vec<u32>) {
-        let mut growing = self.cursor(number).vec(number as usize % 8);
-        growing.extend(numbers.iter().copied());
-        growing.extend_from_slice(&numbers);
-        growing.truncate(numbers.len());
-        assert_eq!(*growing, *numbers);
-        if number % 4 > 0 {
-            let slice = growing.into_slice();
-            self.slices.push((slice, numbers));
-        }
-    }
-
-    fn change(&mut self, number: u32) {
-        if let Some((slice, model)) = self.slices.last_mut() {
-            slice.fill(number);
-            model.fill(number);
-        }
-        if let Some((wide, model)) = self.wide.last_mut() {
-            wide.0 = number;
-            *model = number;
-        }
-    }
-
-    fn compare(&self, op: u8) {
-        assert!(self.texts.iter().all(|(text, model)| **text == **model), "a text differs after step {op}");
-        assert!(self.slices.iter().all(|(slice, model)| **slice == **model), "a slice differs after step {op}");
-        assert!(self.leases.iter().all(|(value, model)| **value == *model), "a lease differs after step {op}");
-        assert!(self.values.iter().all(|(value, number)| value.number == *number), "a value differs after step {op}");
-        let aligned = |wide: &Wide| std::ptr::from_ref(wide).addr() % align_of::<Wide>() == 0;
-        assert!(self.wide.iter().all(|(wide, model)| wide.0 == *model && aligned(wide)), "differs after step {op}");
-    }
 }
