@@ -103,7 +103,7 @@ fuzz_build() {
 fuzz_run() {
     mkdir -p "fuzz/corpus/$1"
     timeout $(($2 + 600)) cargo +nightly fuzz run --target-dir "$base/fuzz" "$1" -- \
-        -max_total_time="$2" -timeout=20 -print_final_stats=1
+        -max_total_time="$2" -max_len=2048 -len_control=20 -timeout=20 -print_final_stats=1
 }
 
 # fuzz_all SECONDS: builds the targets and runs each one, where the tools for it are there.
