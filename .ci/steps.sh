@@ -78,7 +78,7 @@ loom_models() {
         export RUSTFLAGS='--cfg loom' LOOM_MAX_PREEMPTIONS=$1 CARGO_TARGET_DIR=$base/loom
         timeout "$2" cargo test --release -- --nocapture --test-threads 1 2>&1
     ) | tee "$log"
-    lines=$(grep -oE 'model [^:]+: [0-9]+ executions' "$log" || true)
+    lines=$(grep -oE '^model .+: [0-9]+ executions' "$log" || true)
     idle=$(awk '{ if ($(NF - 1) < 2) print }' <<<"$lines")
     if [[ -z $lines ]]; then
         echo 'no loom model ran'
