@@ -31,11 +31,14 @@ const HOUSE: &[(&str, &[&str])] = &[
 ];
 
 /// Arrows that point up all the same: file, module it imports, reason.
-const UPWARD: &[(&str, &str, &str)] = &[(
-    "raw/bufmut.rs",
-    "buffer",
-    "`BufMut` is an unsafe trait, so its impl stands in the basement, and Rust wants it on the public type",
-)];
+const UPWARD: &[(&str, &str, &str)] = &[
+    (
+        "raw/impls.rs",
+        "buffer",
+        "`BufMut` is an unsafe trait, so its impl stands in the basement, and Rust wants it on the public type",
+    ),
+    ("raw/impls.rs", "pool", "`Counted` is an unsafe trait too, and the node of a buffer implements it"),
+];
 
 /// Files outside `sync` that may name loom or std's atomics: file, reason.
 const OWN_ATOMICS: &[(&str, &str)] = &[
