@@ -2,6 +2,7 @@
 
 use super::slot::{Pin, Recycle};
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
@@ -13,6 +14,8 @@ use core::ptr::NonNull;
 ///     pin keeps the content in place, and out of reach of `&mut`, for as long as this exists.
 pub struct Held<C: Recycle, T> {
     value: NonNull<T>,
+    /// `&mut T` is invariant in `T`, and so is this: else a value could be written that does not live long enough.
+    _invariant: PhantomData<fn(T) -> T>,
     _pin: Pin<C>,
 }
 
@@ -24,7 +27,7 @@ unsafe impl<C: Recycle, T: Sync> Sync for Held<C, T> where Pin<C>: Sync {}
 impl<C: Recycle, T: 'static> Held<C, T> {
     /// Holds what `lend` lends. As `lend` must do for every lifetime, what it returns comes from the content.
     pub fn new(pin: Pin<C>, lend: impl for<'c> FnOnce(&'c C) -> &'c mut T) -> Self {
-        Self { value: NonNull::from(lend(&pin)), _pin: pin }
+        Self { value: NonNull::from(lend(&pin)), _invariant: PhantomData, _pin: pin }
     }
 }
 

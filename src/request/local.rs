@@ -37,6 +37,10 @@ impl<S: Reset + Send + 'static> AnyCell for Cell<S> {
     }
 
     fn reset(&mut self) -> Option<usize> {
+        // A borrow that was forgotten would leave the value busy for ever.
+        if self.0.is_locked() {
+            return None;
+        }
         let (value, touched) = self.0.get_mut();
         let verdict = if core::mem::take(touched) { value.reset() } else { Verdict::Keep };
         (verdict == Verdict::Keep).then(|| value.retained_bytes())
@@ -156,6 +160,15 @@ mod tests {
         let (kept, panics) = locals.reset(1000);
         assert!(kept > 0);
         assert_eq!((panics, locals.get::<String>().unwrap().len()), (0, 0));
+    }
+
+    #[test]
+    fn a_forgotten_borrow_is_over_with_the_request() {
+        let mut locals = Locals::default();
+        std::mem::forget(locals.get::<String>().unwrap());
+        assert!(locals.get::<String>().is_err());
+        locals.reset(1000);
+        assert!(locals.get::<String>().is_ok());
     }
 
     #[test]
