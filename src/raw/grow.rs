@@ -8,9 +8,9 @@ use core::mem::needs_drop;
 
 /// The exclusive borrow of a claim, held until it is dropped. A bare `PhantomData<&mut Claim>` would not do: it
 /// has no drop, so the borrow may end before the vector beside it gives its block back to the bump.
-struct Held<'a, 's>(PhantomData<&'a mut Claim<'s>>);
+struct Borrowed<'a, 's>(PhantomData<&'a mut Claim<'s>>);
 
-impl Drop for Held<'_, '_> {
+impl Drop for Borrowed<'_, '_> {
     fn drop(&mut self) {}
 }
 
@@ -22,7 +22,7 @@ impl Drop for Held<'_, '_> {
 ///     nobody else.
 pub struct GrowVec<'a, 's, T> {
     items: BumpVec<'s, T>,
-    _claim: Held<'a, 's>,
+    _claim: Borrowed<'a, 's>,
 }
 
 // SAFETY: by (a) the bump moves with the vector, as it would with `&mut Claim`; the items are `Send`.
@@ -33,7 +33,7 @@ unsafe impl<T: Sync> Sync for GrowVec<'_, '_, T> {}
 impl<'a, 's, T> GrowVec<'a, 's, T> {
     pub fn new(claim: &'a mut Claim<'s>, capacity: usize) -> Self {
         const { assert!(!needs_drop::<T>(), "the arena would never drop these values") };
-        Self { items: BumpVec::with_capacity_in(capacity, claim.bump()), _claim: Held(PhantomData) }
+        Self { items: BumpVec::with_capacity_in(capacity, claim.bump()), _claim: Borrowed(PhantomData) }
     }
 
     pub fn push(&mut self, item: T) {
@@ -85,7 +85,7 @@ impl<T: fmt::Debug> fmt::Debug for GrowVec<'_, '_, T> {
 /// (a) As for [`GrowVec`].
 pub struct GrowString<'a, 's> {
     text: BumpString<'s>,
-    _claim: Held<'a, 's>,
+    _claim: Borrowed<'a, 's>,
 }
 
 // SAFETY: by (a) the bump moves with the string, as it would with `&mut Claim`.
@@ -95,7 +95,7 @@ unsafe impl Sync for GrowString<'_, '_> {}
 
 impl<'a, 's> GrowString<'a, 's> {
     pub fn new(claim: &'a mut Claim<'s>, capacity: usize) -> Self {
-        Self { text: BumpString::with_capacity_in(capacity, claim.bump()), _claim: Held(PhantomData) }
+        Self { text: BumpString::with_capacity_in(capacity, claim.bump()), _claim: Borrowed(PhantomData) }
     }
 
     pub fn push_str(&mut self, text: &str) {
