@@ -69,14 +69,15 @@ have_cargo_fuzz() {
         cargo install --locked --root "$tools" --target-dir "$tools/target" cargo-fuzz --version '^0.13' >/dev/null 2>&1
 }
 
-# loom_models PREEMPTIONS SECONDS: runs the models and counts those that ran. Built without its cfg a model is no
+# loom_models SECONDS [ARGUMENT..]: runs the models, each with the bound of preemptions that it names itself unless
+# LOOM_MAX_PREEMPTIONS says otherwise, and counts those that ran. Built without its cfg a model is no
 # test at all, and a model with one execution has checked nothing: both would be green.
 loom_models() {
     local log=$base/loom.log lines idle
     (
         cd loom-tests
-        export RUSTFLAGS='--cfg loom' LOOM_MAX_PREEMPTIONS=$1 CARGO_TARGET_DIR=$base/loom
-        timeout "$2" cargo test --release -- --nocapture --test-threads 1 2>&1
+        export RUSTFLAGS='--cfg loom' CARGO_TARGET_DIR=$base/loom
+        timeout "$1" cargo test --release -- --nocapture --test-threads 1 "${@:2}" 2>&1
     ) | tee "$log"
     lines=$(grep -oE '^model .+: [0-9]+ executions' "$log" || true)
     idle=$(awk '{ if ($(NF - 1) < 2) print }' <<<"$lines")
