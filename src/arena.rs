@@ -11,7 +11,7 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 
 /// A cursor into a request's memory. Its drop gives the claim back; what was allocated stays until the
-/// request ends. `mem::forget` keeps the claim taken until then.
+/// request ends. `mem::forget` keeps the claim taken until then; that of a ninth cursor at once loses its memory.
 ///
 /// # Examples
 ///

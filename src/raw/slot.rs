@@ -354,6 +354,8 @@ mod tests {
         let owner = home.take().unwrap().open().unwrap();
         assert!(old.enter().is_none());
         assert!(owner.handle().enter().is_some());
+        drop(owner);
+        home.take();
     }
 
     #[test]
