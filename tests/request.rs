@@ -348,6 +348,9 @@ fn more_requests_than_slots_are_kept() {
     let scopes = Scopes::builder().max_idle(2).build();
     drop((0..5).map(|_| scopes.begin()).collect::<Vec<_>>());
     assert_eq!((scopes.stats().idle, scopes.stats().ended), (2, 5));
+    let none = Scopes::builder().max_idle(0).build();
+    drop(none.begin());
+    assert_eq!(none.stats().idle, 0);
 }
 
 #[test]

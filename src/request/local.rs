@@ -7,6 +7,7 @@ use crate::pool::{Reset, Verdict};
 use crate::raw::unwind::caught;
 use core::any::{Any, type_name};
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::OnceLock;
@@ -62,7 +63,7 @@ impl Locals {
             if let Some(cell) = entry.cell.as_any().downcast_ref::<Cell<S>>() {
                 let mut value = cell.0.try_lock().ok_or(LocalBusy { of: type_name::<S>() })?;
                 value.1 = true;
-                return Ok(LocalRef(value));
+                return Ok(LocalRef { value, _here: PhantomData });
             }
             link = &entry.next;
         }
@@ -108,18 +109,22 @@ impl Drop for Locals {
 
 /// Exclusive use of a request's local value. Its drop gives the value back; it is not `Send`, so that it is not
 /// held across an `.await`.
-pub struct LocalRef<'s, S>(MutexGuard<'s, (S, bool)>);
+pub struct LocalRef<'s, S> {
+    value: MutexGuard<'s, (S, bool)>,
+    /// Not `Send`, whatever features of the lock somebody else switches on.
+    _here: PhantomData<*const ()>,
+}
 
 impl<S> Deref for LocalRef<'_, S> {
     type Target = S;
     fn deref(&self) -> &S {
-        &self.0.0
+        &self.value.0
     }
 }
 
 impl<S> DerefMut for LocalRef<'_, S> {
     fn deref_mut(&mut self) -> &mut S {
-        &mut self.0.0
+        &mut self.value.0
     }
 }
 

@@ -130,6 +130,9 @@ impl Shared {
             self.counts.poisoned.fetch_add(1, Relaxed);
             return;
         }
+        if self.settings.max_idle == 0 {
+            return;
+        }
         match self.idle.push(free) {
             Push::Kept => {}
             Push::Late => while self.idle.pop().is_some() {},
