@@ -1,0 +1,228 @@
+//! The three interceptors of the service: access log with request id, token check, quota by client.
+//!
+//! Each is a [`Step`]: what happens before and after the handler, with a state for one request. `plain.rs` carries
+//! steps as tower services with the state inside their future; `pooled.rs` as ebbtide interceptors with pooled state.
+
+use crate::answer::Problem;
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+pub type Request = axum::http::Request<Body>;
+
+/// Who is asking; the quota counts by it. A real service would take it from a verified token.
+pub const CLIENT: HeaderName = HeaderName::from_static("x-client");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// One interceptor, whatever carries it.
+pub trait Step: Clone + Send + Sync + 'static {
+    type State: Default + Send + 'static;
+
+    const NAME: &'static str;
+
+    /// Goes on to what is inside, or breaks off with a response.
+    fn before(&self, state: &mut Self::State, request: &mut Request) -> ControlFlow<Response>;
+
+    fn after(&self, _state: &mut Self::State, _response: &mut Response) {}
+
+    /// The request is over, one way or another; called once.
+    fn ended(&self, _state: &mut Self::State, _outcome: &str) {}
+}
+
+/// An error as JSON.
+pub fn refusal(status: StatusCode, problem: &Problem) -> Response {
+    let json = serde_json::to_vec(problem).unwrap_or_default();
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// Gives each request an id and writes a line about it when it is over.
+#[derive(Clone)]
+pub struct AccessLog {
+    shared: Arc<LogShared>,
+}
+
+struct LogShared {
+    next_id: AtomicU64,
+    to_stderr: bool,
+    /// One line, kept from request to request: it is written in one go, so that lines never mix.
+    line: Mutex<String>,
+}
+
+/// What the log wants to know about one request. Cloning method, address and client copies no bytes.
+#[derive(Default)]
+pub struct Entry {
+    id: u64,
+    started: Option<Instant>,
+    method: Method,
+    uri: Uri,
+    client: Option<HeaderValue>,
+    status: Option<StatusCode>,
+}
+
+impl AccessLog {
+    /// The demonstration formats its lines and drops them; a server shows them.
+    pub fn new(to_stderr: bool) -> Self {
+        // The low bits are left to count, so that ids of one start do not repeat those of the last.
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let next_id = AtomicU64::new(since_epoch.as_secs() << 32);
+        Self { shared: Arc::new(LogShared { next_id, to_stderr, line: Mutex::new(String::new()) }) }
+    }
+
+    fn format(entry: &Entry, outcome: &str, line: &mut String) -> fmt::Result {
+        let Entry { id, method, uri, .. } = entry;
+        let client = entry.client.as_ref().and_then(|client| client.to_str().ok()).unwrap_or("-");
+        let micros = entry.started.map_or(0, |started| started.elapsed().as_micros());
+        write!(line, "{id:016x} {client} {method} {} ", uri.path())?;
+        match entry.status {
+            Some(status) => write!(line, "{}", status.as_u16())?,
+            None => line.push('-'),
+        }
+        writeln!(line, " {micros}us {outcome}")
+    }
+}
+
+impl Step for AccessLog {
+    type State = Entry;
+
+    const NAME: &'static str = "access-log";
+
+    fn before(&self, entry: &mut Entry, request: &mut Request) -> ControlFlow<Response> {
+        *entry = Entry {
+            // Only uniqueness is asked of the id.
+            id: self.shared.next_id.fetch_add(1, Ordering::Relaxed),
+            started: Some(Instant::now()),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            client: request.headers().get(&CLIENT).cloned(),
+            status: None,
+        };
+        ControlFlow::Continue(())
+    }
+
+    fn after(&self, entry: &mut Entry, response: &mut Response) {
+        entry.status = Some(response.status());
+        let mut digits = [0; 16];
+        if write!(&mut digits[..], "{:016x}", entry.id).is_ok() {
+            if let Ok(id) = HeaderValue::from_bytes(&digits) {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
+        }
+    }
+
+    fn ended(&self, entry: &mut Entry, outcome: &str) {
+        let mut line = self.shared.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.clear();
+        if Self::format(entry, outcome, &mut line).is_ok() && self.shared.to_stderr {
+            // A log that cannot be written must not fail the request.
+            let _ = std::io::stderr().write_all(line.as_bytes());
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// Lets in who brings `authorization: Bearer` and the token.
+#[derive(Clone)]
+pub struct TokenCheck {
+    token: Arc<str>,
+}
+
+impl TokenCheck {
+    pub fn new(token: &str) -> Self {
+        Self { token: token.into() }
+    }
+
+    /// Takes as long for a wrong first byte as for a wrong last one.
+    fn is_right(&self, offered: &[u8]) -> bool {
+        let token = self.token.as_bytes();
+        let differing = token.iter().zip(offered).fold(0, |differing, (a, b)| differing | (a ^ b));
+        token.len() == offered.len() && differing == 0
+    }
+}
+
+impl Step for TokenCheck {
+    type State = ();
+
+    const NAME: &'static str = "token-check";
+
+    fn before(&self, _: &mut (), request: &mut Request) -> ControlFlow<Response> {
+        let offered = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        match offered.and_then(|offered| offered.strip_prefix(b"Bearer ")) {
+            Some(offered) if self.is_right(offered) => ControlFlow::Continue(()),
+            offered => {
+                let error = if offered.is_some() { "the token is wrong" } else { "no bearer token" };
+                let mut response = refusal(StatusCode::UNAUTHORIZED, &Problem::new(error));
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                ControlFlow::Break(response)
+            }
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/// Lets each client send so many requests a minute.
+#[derive(Clone)]
+pub struct Quota {
+    most: u64,
+    minute: Arc<Mutex<Minute>>,
+}
+
+/// The requests of the running minute, by client.
+struct Minute {
+    began: Instant,
+    requests: HashMap<Box<str>, u64>,
+}
+
+impl Quota {
+    const WINDOW: Duration = Duration::from_secs(60);
+    /// Names come from outside: beyond this many in one minute, further ones share one count.
+    const MOST_CLIENTS: usize = 10_000;
+    const ANYBODY: &'static str = "";
+
+    pub fn new(most: u64) -> Self {
+        Self { most, minute: Arc::new(Mutex::new(Minute { began: Instant::now(), requests: HashMap::new() })) }
+    }
+
+    /// Counts one request of `client`: how many that makes.
+    fn count(&self, client: &str) -> u64 {
+        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        if minute.began.elapsed() >= Self::WINDOW {
+            minute.began = Instant::now();
+            minute.requests.clear();
+        }
+        if let Some(requests) = minute.requests.get_mut(client) {
+            *requests += 1;
+            return *requests;
+        }
+        let client = if minute.requests.len() < Self::MOST_CLIENTS { client } else { Self::ANYBODY };
+        let requests = minute.requests.entry(client.into()).or_default();
+        *requests += 1;
+        *requests
+    }
+}
+
+impl Step for Quota {
+    type State = ();
+
+    const NAME: &'static str = "quota";
+
+    fn before(&self, _: &mut (), request: &mut Request) -> ControlFlow<Response> {
+        let client = request.headers().get(&CLIENT).and_then(|client| client.to_str().ok());
+        if self.count(client.unwrap_or(Self::ANYBODY)) <= self.most {
+            return ControlFlow::Continue(());
+        }
+        let mut response = refusal(StatusCode::TOO_MANY_REQUESTS, &Problem::new("over the quota of this client"));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        ControlFlow::Break(response)
+    }
+}

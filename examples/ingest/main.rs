@@ -1,0 +1,125 @@
+//! `ingest`: a JSON service in three modes, and a demonstration that drives and compares them. `--help` tells the rest.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `summary`, `table`, `memory`, `answer` | the work of a request: one walk over a document, the same in every mode |
+//! | `interceptors` | access log, token check, quota |
+//! | `plain`, `pooled` | the modes: who owns body, summary, states and response |
+//! | `serve`, `child` | a service on a socket; one in a process of its own |
+//! | `documents`, `client`, `load`, `conduct`, `trickle` | what is sent, and how |
+//! | `stats`, `report`, `demonstrate`, `cli` | what is made of it |
+
+// `pub` here says what other files of the example may use; nothing outside can reach any of it.
+#![allow(unreachable_pub)]
+
+mod answer;
+mod child;
+mod cli;
+mod client;
+mod conduct;
+mod demonstrate;
+mod documents;
+mod interceptors;
+mod load;
+mod memory;
+mod plain;
+mod pooled;
+mod report;
+mod serve;
+mod stats;
+mod summary;
+mod table;
+mod trickle;
+
+use cli::Wish;
+use ebbtide::bench::CountingAllocator;
+use serve::{Ledger, Mode, Settings};
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator::new();
+
+fn main() -> ExitCode {
+    let outcome = match cli::wish() {
+        Ok(wish) => fulfil(wish),
+        Err(error) => {
+            eprintln!("ingest: {error}; `--help` explains everything");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("ingest: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// False if something is still out or did not behave.
+fn fulfil(wish: Wish) -> io::Result<bool> {
+    match wish {
+        Wish::Help => {
+            print!("{}", cli::HELP);
+            Ok(true)
+        }
+        // One thread for all clients leaves most of the machine to the service.
+        Wish::Demonstrate(wish) => {
+            Builder::new_current_thread().enable_all().build()?.block_on(demonstrate::run(&wish))
+        }
+        Wish::Child { mode, settings } => Runtime::new()?.block_on(child::run(mode, &settings)).map(|()| true),
+        Wish::Serve { mode, listen, settings } => serve(mode, listen, &settings),
+    }
+}
+
+/// Serves until a signal, then says what is still out.
+fn serve(mode: Mode, listen: SocketAddr, settings: &Settings) -> io::Result<bool> {
+    let runtime = Runtime::new()?;
+    let (router, ledger) = serve::router(mode, settings);
+    let in_time = runtime.block_on(async {
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}")))?;
+        greet(mode, listener.local_addr()?, settings);
+        serve::run(listener, router, signalled()).await
+    })?;
+    if !in_time {
+        println!("some connections did not end within {} s", serve::DEADLINE.as_secs());
+    }
+    Ok(settle(&ledger))
+}
+
+fn greet(mode: Mode, address: SocketAddr, settings: &Settings) {
+    println!("{} listens on http://{address}; Ctrl-C stops it. Try:", mode.name());
+    println!("  curl -H 'authorization: Bearer {}' --data-binary @file.json http://{address}/ingest", settings.token);
+}
+
+/// Ready when Ctrl-C or SIGTERM comes.
+async fn signalled() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = interrupt => {}
+            _ = terminate.recv() => {}
+        }
+        println!("stopping ..");
+        return;
+    }
+    let _ = interrupt.await;
+    println!("stopping ..");
+}
+
+/// Names what is still out. True if nothing is.
+fn settle(ledger: &Ledger) -> bool {
+    let outstanding = ledger.outstanding();
+    for number in &outstanding {
+        println!("{} {}", number.out, number.what);
+    }
+    outstanding.iter().all(|number| number.out == 0)
+}

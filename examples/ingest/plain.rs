@@ -1,0 +1,148 @@
+//! The mode `plain`: axum's `Bytes`, standard types, tower middleware; as good as it can be made without pooling.
+//!
+//! Middleware with named futures, not `middleware::from_fn`, which boxes two futures a request and clones the inner
+//! service. All of it goes into the router by one `layer`, since each `Router::layer` boxes once more.
+
+use crate::answer::Problem;
+use crate::interceptors::{AccessLog, Quota, Request, Step, TokenCheck, refusal};
+use crate::memory::Heap;
+use crate::serve::{Settings, is_too_long, too_large};
+use crate::summary::{Summary, expected_paths};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use pin_project_lite::pin_project;
+use std::convert::Infallible;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tower::{Layer, Service};
+
+pub fn router(settings: &Settings) -> Router {
+    let limit = settings.body_limit;
+    // The first is the outermost.
+    let layers = (
+        StepLayer(AccessLog::new(settings.show_log)),
+        StepLayer(TokenCheck::new(&settings.token)),
+        StepLayer(Quota::new(settings.quota)),
+        DefaultBodyLimit::max(limit),
+    );
+    Router::new().route("/ingest", post(ingest)).layer(layers).with_state(limit)
+}
+
+async fn ingest(Checked(body): Checked) -> Response {
+    let summary = match Summary::of(&body, Heap::new(expected_paths(&body))) {
+        Ok(summary) => summary,
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &Problem::in_document(&error)),
+    };
+    let mut json = Vec::with_capacity(summary.expected_json());
+    match serde_json::to_writer(&mut json, &summary.json()) {
+        Ok(()) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response(),
+        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &Problem::new("the summary could not be written")),
+    }
+}
+
+/// `Bytes` whose limit is also held against the `Content-Length`, before anything is read.
+struct Checked(Bytes);
+
+impl FromRequest<usize> for Checked {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, limit: &usize) -> Result<Self, Response> {
+        if is_too_long(&request, *limit) {
+            return Err(too_large());
+        }
+        match Bytes::from_request(request, limit).await {
+            Ok(body) => Ok(Self(body)),
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+            Err(rejection) => Err(refusal(rejection.status(), &Problem::new("the body could not be read"))),
+        }
+    }
+}
+
+/// Puts a [`Step`] around a service.
+#[derive(Clone)]
+struct StepLayer<P>(P);
+
+impl<P: Step, S> Layer<S> for StepLayer<P> {
+    type Service = StepService<P, S>;
+
+    fn layer(&self, inner: S) -> StepService<P, S> {
+        StepService { step: self.0.clone(), inner }
+    }
+}
+
+#[derive(Clone)]
+struct StepService<P, S> {
+    step: P,
+    inner: S,
+}
+
+impl<P, S> Service<Request> for StepService<P, S>
+where
+    P: Step,
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = StepFuture<P, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> StepFuture<P, S::Future> {
+        let mut open = Open { step: self.step.clone(), state: P::State::default(), finished: false };
+        match open.step.before(&mut open.state, &mut request) {
+            ControlFlow::Continue(()) => StepFuture { open, going: Going::On { inner: self.inner.call(request) } },
+            ControlFlow::Break(response) => StepFuture { open, going: Going::Broken { response: Some(response) } },
+        }
+    }
+}
+
+/// A step's state while its request runs. Its drop ends the request, so that one whose client went away is logged too.
+struct Open<P: Step> {
+    step: P,
+    state: P::State,
+    finished: bool,
+}
+
+impl<P: Step> Drop for Open<P> {
+    fn drop(&mut self) {
+        self.step.ended(&mut self.state, if self.finished { "finished" } else { "aborted" });
+    }
+}
+
+pin_project! {
+    struct StepFuture<P: Step, F> {
+        open: Open<P>,
+        #[pin]
+        going: Going<F>,
+    }
+}
+
+pin_project! {
+    #[project = GoingPin]
+    enum Going<F> {
+        On { #[pin] inner: F },
+        Broken { response: Option<Response> },
+    }
+}
+
+impl<P: Step, F: Future<Output = Result<Response, Infallible>>> Future for StepFuture<P, F> {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = match this.going.project() {
+            GoingPin::On { inner } => ready!(inner.poll(cx))?,
+            GoingPin::Broken { response } => response.take().expect("not polled again after it was ready"),
+        };
+        this.open.step.after(&mut this.open.state, &mut response);
+        this.open.finished = true;
+        Poll::Ready(Ok(response))
+    }
+}

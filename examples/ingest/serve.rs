@@ -1,0 +1,136 @@
+//! The service in one of its modes, on a socket, until it is told to stop.
+
+use crate::answer::Problem;
+use crate::interceptors::{Request, refusal};
+use crate::{plain, pooled};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use axum::routing::post;
+use axum::serve::ListenerExt;
+use http_body_util::BodyExt;
+use std::io;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// What is answered by which means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Reads and drops every frame: what any axum server costs before it does anything.
+    Floor,
+    /// Standard types, as good as they can be used.
+    Plain,
+    /// Request memory that flows back.
+    Ebbtide,
+}
+
+impl Mode {
+    pub const ALL: [Self; 3] = [Self::Floor, Self::Plain, Self::Ebbtide];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Plain => "plain",
+            Self::Ebbtide => "ebbtide",
+        }
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|mode| mode.name() == name);
+        known.ok_or_else(|| format!("no such mode: {name} (there are floor, plain and ebbtide)"))
+    }
+}
+
+/// What the service is told from outside.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub body_limit: usize,
+    pub quota: u64,
+    pub token: String,
+    pub show_log: bool,
+}
+
+/// One number of the ledger: how many of something are out, or were.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Outstanding {
+    pub what: String,
+    pub out: u64,
+}
+
+/// What a running service can say about itself.
+#[derive(Clone)]
+pub enum Ledger {
+    /// Nothing here is lent, so nothing can be out.
+    Nothing,
+    Ebbtide(pooled::Ledger),
+}
+
+impl Ledger {
+    /// Everything that has been lent, with how much of it is still out.
+    pub fn outstanding(&self) -> Vec<Outstanding> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Ebbtide(ledger) => ledger.outstanding(),
+        }
+    }
+}
+
+/// The service of `mode`, and its ledger.
+pub fn router(mode: Mode, settings: &Settings) -> (Router, Ledger) {
+    match mode {
+        Mode::Floor => (Router::new().route("/ingest", post(drain)), Ledger::Nothing),
+        Mode::Plain => (plain::router(settings), Ledger::Nothing),
+        Mode::Ebbtide => {
+            let (router, ledger) = pooled::router(settings);
+            (router, Ledger::Ebbtide(ledger))
+        }
+    }
+}
+
+/// Reads and drops every frame: hyper closes connections whose bodies are left unread.
+async fn drain(mut body: Body) -> &'static str {
+    while let Some(Ok(frame)) = body.frame().await {
+        drop(frame);
+    }
+    "{}"
+}
+
+/// Whether a request announces more than the limit.
+pub fn is_too_long(request: &Request, limit: usize) -> bool {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    announced.is_some_and(|length| length > limit as u64)
+}
+
+pub fn too_large() -> Response {
+    refusal(StatusCode::PAYLOAD_TOO_LARGE, &Problem::new("the document is larger than the limit"))
+}
+
+/// Open connections get this long to end after the signal to stop.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Serves until `stop` is ready, then lets open requests end. False if the deadline cut some off.
+pub async fn run(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<bool> {
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let stop = async move {
+        stop.await;
+        let _ = stopping.send(());
+    };
+    // Small responses must not wait for the acknowledgement of the last.
+    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
+    tokio::select! {
+        served = serving.into_future() => served.map(|()| true),
+        () = async { let _ = stopped.await; tokio::time::sleep(DEADLINE).await } => Ok(false),
+    }
+}

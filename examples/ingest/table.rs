@@ -1,0 +1,222 @@
+//! The table of paths: nodes that know their parent, found again by key.
+//!
+//! Objects in one array mostly have the same keys in the same order, so each node remembers which sibling followed it
+//! last time; one comparison then finds the next. Only when that guess fails is a key hashed and looked up in an open
+//! table (linear probing, at most half full), with the standard library's keyed hash, since strangers choose the keys.
+//! An item of an array may be the last node above [`MOST_PATHS`](crate::summary::MOST_PATHS), one for each array.
+
+use crate::summary::{Kinds, Range};
+use std::hash::{BuildHasher, RandomState};
+
+/// No node: the root is never looked for, so its number is free to say this.
+const NONE: u32 = 0;
+
+/// Where a summary's nodes and texts live.
+pub trait Memory<'m> {
+    /// A text that is kept: a slice of the body, or one that this memory copied.
+    type Text: Copy;
+
+    fn in_body(text: &'m str) -> Self::Text;
+    fn copy(&mut self, text: &str) -> Self::Text;
+    fn read(&self, text: Self::Text) -> &str;
+
+    fn nodes(&self) -> &[Node<Self::Text>];
+    fn nodes_mut(&mut self) -> &mut [Node<Self::Text>];
+    fn push(&mut self, node: Node<Self::Text>);
+
+    fn slots(&self) -> &[u32];
+    fn slots_mut(&mut self) -> &mut [u32];
+    /// Replaces the slots by as many empty ones, a power of two.
+    fn renew_slots(&mut self, count: usize);
+}
+
+/// A text as the parser hands it over: from the body, or unescaped into a buffer that the next string overwrites.
+#[derive(Clone, Copy)]
+pub enum Key<'m, 'p> {
+    InBody(&'m str),
+    Passing(&'p str),
+}
+
+impl Key<'_, '_> {
+    fn as_str(&self) -> &str {
+        match *self {
+            Self::InBody(text) => text,
+            Self::Passing(text) => text,
+        }
+    }
+}
+
+/// One step of a path, seen from its parent.
+#[derive(Clone, Copy)]
+pub enum Step<T> {
+    Root,
+    Item,
+    Member(T),
+}
+
+/// A path, and what was found there.
+pub struct Node<T> {
+    pub step: Step<T>,
+    pub parent: u32,
+    hash: u32,
+    /// The items' node of an array that stands here.
+    item: u32,
+    /// The first key that an object here had last time.
+    first: u32,
+    /// The sibling that followed last time.
+    follower: u32,
+    pub kinds: Kinds,
+    pub count: u64,
+    pub range: Option<Range>,
+    pub longest: Option<T>,
+}
+
+impl<T> Node<T> {
+    fn new(step: Step<T>, parent: u32, hash: u32) -> Self {
+        Self {
+            step,
+            parent,
+            hash,
+            item: NONE,
+            first: NONE,
+            follower: NONE,
+            kinds: Kinds::default(),
+            count: 0,
+            range: None,
+            longest: None,
+        }
+    }
+}
+
+/// The nodes of one document, in the order in which their paths were first met.
+pub struct Table<M> {
+    memory: M,
+    hasher: RandomState,
+}
+
+impl<'m, M: Memory<'m>> Table<M> {
+    pub const ROOT: u32 = 0;
+
+    pub fn new(mut memory: M) -> Self {
+        memory.push(Node::new(Step::Root, Self::ROOT, 0));
+        Self { memory, hasher: RandomState::new() }
+    }
+
+    pub fn nodes(&self) -> &[Node<M::Text>] {
+        self.memory.nodes()
+    }
+
+    pub fn node_mut(&mut self, node: u32) -> &mut Node<M::Text> {
+        &mut self.memory.nodes_mut()[node as usize]
+    }
+
+    pub fn read(&self, text: M::Text) -> &str {
+        self.memory.read(text)
+    }
+
+    fn node(&self, node: u32) -> &Node<M::Text> {
+        &self.memory.nodes()[node as usize]
+    }
+
+    /// Keeps `text` as the longest string at `node` if it is that.
+    pub fn offer_longest(&mut self, node: u32, text: Key<'m, '_>) {
+        let longest = self.node(node).longest.map(|longest| self.read(longest).len());
+        if longest.is_none_or(|longest| longest < text.as_str().len()) {
+            let kept = self.keep(text);
+            self.node_mut(node).longest = Some(kept);
+        }
+    }
+
+    fn keep(&mut self, text: Key<'m, '_>) -> M::Text {
+        match text {
+            Key::InBody(text) => M::in_body(text),
+            Key::Passing(text) => self.memory.copy(text),
+        }
+    }
+
+    /// The node of the items of the array at `of`.
+    pub fn item(&mut self, of: u32) -> u32 {
+        match self.node(of).item {
+            NONE => {
+                let made = self.push(Node::new(Step::Item, of, 0));
+                self.node_mut(of).item = made;
+                made
+            }
+            known => known,
+        }
+    }
+
+    /// The node of `key` in the object at `of`, where the key `before` came last. None if that would be one node more
+    /// than `most`.
+    pub fn member(&mut self, of: u32, before: Option<u32>, key: Key<'m, '_>, most: usize) -> Option<u32> {
+        let guess = before.map_or(self.node(of).first, |before| self.node(before).follower);
+        if guess != NONE && self.is_member(guess, of, key.as_str()) {
+            return Some(guess);
+        }
+        let found = self.look_up(of, key, most)?;
+        match before {
+            Some(before) => self.node_mut(before).follower = found,
+            None => self.node_mut(of).first = found,
+        }
+        Some(found)
+    }
+
+    fn is_member(&self, node: u32, of: u32, key: &str) -> bool {
+        let node = self.node(node);
+        match node.step {
+            Step::Member(name) => node.parent == of && self.read(name) == key,
+            Step::Root | Step::Item => false,
+        }
+    }
+
+    #[cold]
+    fn look_up(&mut self, of: u32, key: Key<'m, '_>, most: usize) -> Option<u32> {
+        // Half of the hash is plenty for a table of this size, and nodes stay smaller.
+        let hash = self.hasher.hash_one((of, key.as_str())) as u32;
+        let mask = self.memory.slots().len() - 1;
+        let mut slot = hash as usize & mask;
+        loop {
+            match self.memory.slots()[slot] {
+                NONE => break,
+                node if self.node(node).hash == hash && self.is_member(node, of, key.as_str()) => return Some(node),
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+        if self.nodes().len() >= most {
+            return None;
+        }
+        let name = self.keep(key);
+        let made = self.push(Node::new(Step::Member(name), of, hash));
+        self.memory.slots_mut()[slot] = made;
+        self.make_room();
+        Some(made)
+    }
+
+    fn push(&mut self, node: Node<M::Text>) -> u32 {
+        let number = self.nodes().len() as u32;
+        self.memory.push(node);
+        number
+    }
+
+    /// Doubles the slots when every second one may be taken.
+    fn make_room(&mut self) {
+        let nodes = self.nodes().len();
+        let slots = self.memory.slots().len();
+        if nodes * 2 <= slots {
+            return;
+        }
+        self.memory.renew_slots(slots * 2);
+        let mask = slots * 2 - 1;
+        for number in 1..nodes {
+            let node = self.node(number as u32);
+            if !matches!(node.step, Step::Member(_)) {
+                continue;
+            }
+            let mut slot = node.hash as usize & mask;
+            while self.memory.slots()[slot] != NONE {
+                slot = (slot + 1) & mask;
+            }
+            self.memory.slots_mut()[slot] = number as u32;
+        }
+    }
+}
