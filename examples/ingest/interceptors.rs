@@ -25,8 +25,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub trait Step: Clone + Send + Sync + 'static {
     type State: Default + Send + 'static;
 
-    const NAME: &'static str;
-
     /// Goes on to what is inside, or breaks off with a response.
     fn before(&self, state: &mut Self::State, request: &mut Request) -> ControlFlow<Response>;
 
@@ -93,8 +91,6 @@ impl AccessLog {
 impl Step for AccessLog {
     type State = Entry;
 
-    const NAME: &'static str = "access-log";
-
     fn before(&self, entry: &mut Entry, request: &mut Request) -> ControlFlow<Response> {
         *entry = Entry {
             // Only uniqueness is asked of the id.
@@ -151,8 +147,6 @@ impl TokenCheck {
 
 impl Step for TokenCheck {
     type State = ();
-
-    const NAME: &'static str = "token-check";
 
     fn before(&self, _: &mut (), request: &mut Request) -> ControlFlow<Response> {
         let offered = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
@@ -213,8 +207,6 @@ impl Quota {
 
 impl Step for Quota {
     type State = ();
-
-    const NAME: &'static str = "quota";
 
     fn before(&self, _: &mut (), request: &mut Request) -> ControlFlow<Response> {
         let client = request.headers().get(&CLIENT).and_then(|client| client.to_str().ok());

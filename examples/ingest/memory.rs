@@ -1,7 +1,7 @@
 //! The two memories of a summary: the heap, and a request's arena. Everything else is the same code.
 
 use crate::table::{Memory, Node};
-use ebbtide::{Arena, ArenaVec};
+use ebbtide::arena::{Arena, ArenaVec};
 
 /// Slots for `nodes` nodes, every second one free.
 fn slots_for(nodes: usize) -> usize {
@@ -105,11 +105,11 @@ impl<'m> Memory<'m> for InArena<'_, 'm> {
     }
 
     fn nodes(&self) -> &[Node<&'m str>] {
-        self.nodes.as_slice()
+        &self.nodes
     }
 
     fn nodes_mut(&mut self) -> &mut [Node<&'m str>] {
-        self.nodes.as_mut_slice()
+        &mut self.nodes
     }
 
     fn push(&mut self, node: Node<&'m str>) {

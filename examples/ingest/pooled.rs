@@ -1,12 +1,109 @@
-use crate::serve::{Outstanding, Settings};
+//! The mode `ebbtide`: body and response in pooled buffers, the summary in the request's arena, the interceptors'
+//! states in one pooled object; all of it goes back when the response has been sent or the client is gone.
+
+use crate::answer::Problem;
+use crate::interceptors::{AccessLog, Entry, Quota, Request, Step, TokenCheck, refusal};
+use crate::memory::InArena;
+use crate::serve::{Outstanding, Settings, too_large};
+use crate::summary::{Summary, expected_paths};
 use axum::Router;
-#[derive(Clone)]
-pub struct Ledger;
-impl Ledger {
-    pub fn outstanding(&self) -> Vec<Outstanding> {
-        vec![Outstanding { what: "x".into(), out: 0 }]
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use ebbtide::http::{BodyRejection, PooledBody, ScopeLayer};
+use ebbtide::{BufferPool, Chain, Ending, Interceptor, Outcome, Reset, Scope, Scopes, Verdict};
+use std::ops::ControlFlow;
+
+/// Arena that an idle slot keeps. The summary of the largest default document takes about half of it; what is beyond
+/// would be allocated and freed with each such document.
+const RETAINED: usize = 1 << 20;
+
+pub fn router(settings: &Settings) -> (Router, Ledger) {
+    let buffers = BufferPool::new();
+    let scopes = Scopes::builder().retain_bytes(RETAINED).buffers(buffers.clone()).build();
+    let interceptors = Chain::new()
+        .with(Carried(AccessLog::new(settings.show_log)))
+        .with(Carried(TokenCheck::new(&settings.token)))
+        .with(Carried(Quota::new(settings.quota)));
+    // The first is the outermost.
+    let layers = (ScopeLayer::with(scopes.clone()).chain(interceptors), DefaultBodyLimit::max(settings.body_limit));
+    let router = Router::new().route("/ingest", post(ingest)).layer(layers);
+    (router, Ledger { scopes, buffers })
+}
+
+async fn ingest(scope: Scope, body: Result<PooledBody, BodyRejection>) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return refused(&rejection),
+    };
+    let (mut nodes, mut rest) = (scope.arena(), scope.arena());
+    let summary = match Summary::of(&body, InArena::new(expected_paths(&body), &mut nodes, &mut rest)) {
+        Ok(summary) => summary,
+        Err(error) => return refusal(StatusCode::BAD_REQUEST, &Problem::in_document(&error)),
+    };
+    let mut json = scope.buffers().get(summary.expected_json());
+    match serde_json::to_writer(&mut json, &summary.json()) {
+        Ok(()) => {
+            let json_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+            (json_type, json.freeze().into_bytes()).into_response()
+        }
+        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &Problem::new("the summary could not be written")),
     }
 }
-pub fn router(settings: &Settings) -> (Router, Ledger) {
-    (crate::plain::router(settings), Ledger)
+
+fn refused(rejection: &BodyRejection) -> Response {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        status => refusal(status, &Problem::new("the body could not be read")),
+    }
+}
+
+/// What the mode has lent.
+#[derive(Clone)]
+pub struct Ledger {
+    scopes: Scopes,
+    buffers: BufferPool,
+}
+
+impl Ledger {
+    pub fn outstanding(&self) -> Vec<Outstanding> {
+        let number = |what: &str, out| Outstanding { what: what.to_owned(), out };
+        vec![
+            number("request scopes open", self.scopes.stats().open()),
+            number("buffers lent", self.buffers.stats().outstanding()),
+        ]
+    }
+}
+
+/// A [`Step`] as an ebbtide interceptor: its state is pooled, and reset after each request that touched it.
+struct Carried<S>(S);
+
+impl<S: Step<State: Reset>> Interceptor<Request, Response> for Carried<S> {
+    type State = S::State;
+
+    fn before(&self, state: &mut S::State, _: &Scope, request: &mut Request) -> ControlFlow<Response> {
+        self.0.before(state, request)
+    }
+
+    fn after(&self, state: &mut S::State, _: &Scope, response: &mut Response) {
+        self.0.after(state, response);
+    }
+
+    fn ended(&self, state: &mut S::State, ending: &Ending) {
+        let outcome = match ending.outcome() {
+            Outcome::Finished => "finished",
+            Outcome::Aborted => "aborted",
+            _ => "panicked",
+        };
+        self.0.ended(state, outcome);
+    }
+}
+
+impl Reset for Entry {
+    /// Nothing of one request may show in the next one's line.
+    fn reset(&mut self) -> Verdict {
+        *self = Self::default();
+        Verdict::Keep
+    }
 }
