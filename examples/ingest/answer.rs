@@ -15,7 +15,7 @@ const SHOWN: usize = 80;
 impl<'m, M: Memory<'m>> Summary<M> {
     /// About as many bytes as this takes as JSON.
     pub fn expected_json(&self) -> usize {
-        256 + 112 * self.table.nodes().len()
+        256 + 96 * self.table.nodes().len()
     }
 
     /// This summary, ready to be serialised.

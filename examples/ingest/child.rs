@@ -22,6 +22,8 @@ pub struct Report {
     pub peak: u64,
     /// Bytes in main memory, where the system tells.
     pub resident: Option<u64>,
+    /// Seconds of processor time, where the system tells.
+    pub processor: Option<f64>,
     pub outstanding: Vec<Outstanding>,
 }
 
@@ -34,6 +36,7 @@ impl Report {
             live: ebbtide::bench::live(),
             peak: ebbtide::bench::peak(),
             resident: resident(),
+            processor: processor(),
             outstanding: ledger.outstanding(),
         }
     }
@@ -48,6 +51,15 @@ fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// User and system time in seconds, as Linux tells it: in ticks, of which x86-64 and AArch64 have 100 a second.
+fn processor() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in parentheses may hold blanks. After it, user and system time are the 12th and 13th field.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / 100.0)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -103,7 +103,11 @@ impl<S: Step<State: Reset>> Interceptor<Request, Response> for Carried<S> {
 impl Reset for Entry {
     /// Nothing of one request may show in the next one's line.
     fn reset(&mut self) -> Verdict {
-        *self = Self::default();
+        self.clear();
         Verdict::Keep
+    }
+
+    fn retained_bytes(&self) -> usize {
+        Self::retained_bytes(self)
     }
 }

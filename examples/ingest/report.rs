@@ -27,6 +27,7 @@ pub struct Figures {
     total_bytes: u64,
     peak: u64,
     resident: Option<u64>,
+    processor: Option<f64>,
     statuses: BTreeMap<StatusCode, u64>,
     unexpected: u64,
 }
@@ -46,6 +47,8 @@ impl Figures {
             total_bytes,
             peak: after.peak,
             resident: idle.resident,
+            processor: Option::zip(before.processor, after.processor)
+                .map(|(before, after)| (after - before) / requests),
             per_second: measured.per_second,
             statuses: measured.statuses,
             unexpected: measured.unexpected,
@@ -168,6 +171,9 @@ pub fn table(figures: &[Figures], connections: usize) {
     compared("requests/s, median of the rounds", 0, &|mode| median(&mode.per_second));
     compared("latency p50, us", 0, &|mode| micros(mode.p50));
     compared("latency p99, us", 0, &|mode| micros(mode.p99));
+    if figures.iter().all(|figures| figures.processor.is_some()) {
+        compared("server's processor time a request, us", 1, &|mode| mode.processor.unwrap_or(0.0) * 1e6);
+    }
     compared("heap allocations a request", 1, &|mode| mode.allocations);
     compared("  above the floor", 1, &|mode| mode.allocations - floor.allocations);
     compared("heap bytes a request", 0, &|mode| mode.bytes);
