@@ -136,7 +136,7 @@ impl Wanted {
 }
 
 fn input(path: std::ffi::OsString) -> Input {
-    if path == "-" { Input::StandardInput } else { Input::Path(path.into()) }
+    if path == "-" { Input::Stdin } else { Input::Path(path.into()) }
 }
 
 fn at_least_one(value: std::ffi::OsString) -> Result<usize, lexopt::Error> {

@@ -32,7 +32,7 @@ impl Document {
 pub enum Input {
     /// `examples/data/metadata.json` and its pieces.
     Own,
-    StandardInput,
+    Stdin,
     Path(PathBuf),
 }
 
@@ -40,7 +40,7 @@ impl Input {
     pub fn load(&self, limit: usize) -> io::Result<Vec<Document>> {
         match self {
             Self::Own => own(limit),
-            Self::StandardInput => {
+            Self::Stdin => {
                 let mut bytes = Vec::new();
                 io::stdin().lock().read_to_end(&mut bytes)?;
                 Ok(vec![Document::new("standard input", bytes, limit)])
@@ -53,7 +53,7 @@ impl Input {
     pub fn describe(&self, documents: &[Document]) -> String {
         let source = match self {
             Self::Own => "cargo metadata of this package, whole and in pieces".to_owned(),
-            Self::StandardInput => "standard input".to_owned(),
+            Self::Stdin => "standard input".to_owned(),
             Self::Path(path) => path.display().to_string(),
         };
         let sizes = || documents.iter().map(|document| document.bytes.len());
