@@ -52,10 +52,14 @@ impl Client {
     pub async fn send(&mut self, document: &Document, framing: Framing) -> io::Result<Answer> {
         let mut connection = self.connected().await?;
         let request = self.request(Upload::new(document.bytes.clone(), framing))?;
-        let response = connection.send_request(request).await.map_err(io::Error::other)?;
+        let named = |error: hyper::Error| io::Error::other(format!("{}: {error}", document.name));
+        let response = connection.send_request(request).await.map_err(named)?;
         let status = response.status();
-        let body = response.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-        self.connection = Some(connection);
+        let body = response.into_body().collect().await.map_err(named)?.to_bytes();
+        // A service that refuses a body unread closes the connection, if not at once.
+        if status != StatusCode::PAYLOAD_TOO_LARGE {
+            self.connection = Some(connection);
+        }
         Ok(Answer { status, body })
     }
 

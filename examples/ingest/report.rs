@@ -27,7 +27,6 @@ pub struct Figures {
     p99: Duration,
     allocations: f64,
     bytes: f64,
-    total_bytes: u64,
     peak: u64,
     resident: Option<u64>,
     processor: Option<f64>,
@@ -38,7 +37,6 @@ pub struct Figures {
 impl Figures {
     pub fn new(mode: Mode, mut measured: Measured, before: &Report, after: &Report, idle: &Report) -> Self {
         measured.latencies.sort_unstable();
-        let total_bytes = after.bytes - before.bytes;
         let requests = measured.requests.max(1) as f64;
         Self {
             mode,
@@ -46,8 +44,7 @@ impl Figures {
             p50: percentile(&measured.latencies, 0.50),
             p99: percentile(&measured.latencies, 0.99),
             allocations: (after.allocations - before.allocations) as f64 / requests,
-            bytes: total_bytes as f64 / requests,
-            total_bytes,
+            bytes: (after.bytes - before.bytes) as f64 / requests,
             peak: after.peak,
             resident: idle.resident,
             processor: Option::zip(before.processor, after.processor)
@@ -106,6 +103,9 @@ pub fn answers(answers: &[(Mode, Answers)], documents: &[Document]) -> bool {
             let (name, length, expected) = (&document.name, document.bytes.len(), document.expected.as_u16());
             println!("{verdict:<6}{name}, {length} bytes: expected {expected}, got {}{note}", got.join(", "));
         }
+    }
+    if answering.iter().any(|(_, answers)| answers.bodies.iter().any(Option::is_none)) {
+        println!("cut: the service refused the body and closed the connection before the client had read why");
     }
     let verdict = if right { "as expected, with the same bodies from plain and ebbtide" } else { "NOT as expected" };
     println!("answers to {} documents, each with and without Content-Length: {verdict}\n", documents.len());
@@ -181,7 +181,8 @@ pub fn table(figures: &[Figures], connections: usize) {
     compared("  above the floor", 1, &|mode| mode.allocations - floor.allocations);
     compared("heap bytes a request", 0, &|mode| mode.bytes);
     compared("  above the floor", 0, &|mode| mode.bytes - floor.bytes);
-    compared("allocated in all, MB", 1, &|mode| mode.total_bytes as f64 / 1e6);
+    // Each mode answered another number of requests in its time.
+    compared("allocated in all for 100,000, MB", 1, &|mode| mode.bytes * 1e5 / 1e6);
     compared("peak live heap, MB", 2, &|mode| mode.peak as f64 / 1e6);
     if figures.iter().all(|figures| figures.resident.is_some()) {
         compared("RSS after idle seconds, MB", 1, &|mode| mode.resident.unwrap_or(0) as f64 / 1e6);
@@ -271,13 +272,18 @@ pub fn verdict(figures: &[Figures], scenes: &[(Mode, Scene)], clear: bool, right
         _ => "answers as many requests (the interval holds 1)".to_owned(),
     };
     println!(
-        "Verdict: beside the best plain version, ebbtide {pace}, allocates {:.1} times fewer bytes above the floor, and \
-         needs {:.1} times less memory for clients that trickle; what it loses: {}.{}",
-        fewer_bytes(figures),
-        ratio_of(scenes),
+        "Verdict: beside the best plain version, ebbtide {pace}, allocates {} bytes above the floor, and needs {} memory \
+         for clients that trickle; what it loses: {}.{}",
+        compare(fewer_bytes(figures), "fewer", "more"),
+        compare(ratio_of(scenes), "less", "more"),
         losses(figures),
         if clear && right { "" } else { " AND IT FAILED: see above." },
     );
+}
+
+/// In words: `times` times less, or the other way round.
+fn compare(times: f64, less: &str, more: &str) -> String {
+    if times >= 1.0 { format!("{times:.1} times {less}") } else { format!("{:.1} times {more}", 1.0 / times) }
 }
 
 /// Where ebbtide is behind, as far as it was seen in this run.
@@ -291,6 +297,9 @@ fn losses(figures: &[Figures]) -> String {
         if ours > theirs {
             losses.push(format!("{:.1} us of processor time a request", (ours - theirs) * 1e6));
         }
+    }
+    if ebbtide.bytes > plain.bytes {
+        losses.push("allocated bytes".to_owned());
     }
     if ebbtide.p99 > plain.p99.mul_f64(NOTABLE) {
         losses.push("the p99".to_owned());
