@@ -29,6 +29,10 @@ impl Framing {
     const PIECE: usize = 16 * 1024;
 }
 
+/// With these a service may refuse a body before it was read. Then it closes the connection, if not at once.
+const REFUSED_UNREAD: [StatusCode; 3] =
+    [StatusCode::UNAUTHORIZED, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::TOO_MANY_REQUESTS];
+
 /// What came back.
 pub struct Answer {
     pub status: StatusCode,
@@ -49,6 +53,11 @@ impl Client {
     }
 
     /// Sends `document` and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// Of the kind `Other` when the service ended the connection before its answer was read, as it may when it refuses
+    /// a body; of another kind when there is no service.
     pub async fn send(&mut self, document: &Document, framing: Framing) -> io::Result<Answer> {
         let mut connection = self.connected().await?;
         let request = self.request(Upload::new(document.bytes.clone(), framing))?;
@@ -56,8 +65,7 @@ impl Client {
         let response = connection.send_request(request).await.map_err(named)?;
         let status = response.status();
         let body = response.into_body().collect().await.map_err(named)?.to_bytes();
-        // A service that refuses a body unread closes the connection, if not at once.
-        if status != StatusCode::PAYLOAD_TOO_LARGE {
+        if !REFUSED_UNREAD.contains(&status) {
             self.connection = Some(connection);
         }
         Ok(Answer { status, body })

@@ -27,7 +27,7 @@ pub async fn each_once(address: SocketAddr, token: &str, documents: &[Document])
             let answer = match client.send(document, framing).await {
                 Ok(answer) => Some((answer.status, answer.body)),
                 // The answer to a body that is refused half-way may be lost with its connection.
-                Err(_) if document.expected == StatusCode::PAYLOAD_TOO_LARGE => None,
+                Err(error) if error.kind() == io::ErrorKind::Other => None,
                 Err(error) => return Err(error),
             };
             if let Some((status, _)) = &answer {

@@ -89,11 +89,18 @@ impl Worker {
             let framing = Framing::BOTH[(self.next + self.next / documents.len()) % 2];
             self.next += 1;
             let began = Instant::now();
-            let answer = self.client.send(document, framing).await?;
+            let sent = self.client.send(document, framing).await;
             let ended = Instant::now();
-            tally.latencies.push(ended - began);
-            *tally.statuses.entry(answer.status).or_default() += 1;
-            tally.unexpected += u64::from(expects && answer.status != document.expected);
+            match sent {
+                Ok(answer) => {
+                    tally.latencies.push(ended - began);
+                    *tally.statuses.entry(answer.status).or_default() += 1;
+                    tally.unexpected += u64::from(expects && answer.status != document.expected);
+                }
+                // Nothing is refused in mid-body here, unless the quota is small.
+                Err(error) if error.kind() == io::ErrorKind::Other => tally.unexpected += 1,
+                Err(error) => return Err(error),
+            }
             if ended >= end {
                 return Ok((self, tally));
             }
