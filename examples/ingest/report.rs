@@ -208,10 +208,11 @@ fn speed(figures: &[Figures]) -> Interval {
     Interval::of(&ratios)
 }
 
-/// How many times fewer bytes above the floor ebbtide allocates than plain.
-fn fewer_bytes(figures: &[Figures]) -> f64 {
+/// How many times fewer bytes ebbtide allocates than plain: above the floor, and with it.
+fn fewer_bytes(figures: &[Figures]) -> (f64, f64) {
     let [floor, plain, ebbtide] = Mode::ALL.map(|mode| of(figures, mode).bytes);
-    (plain - floor) / (ebbtide - floor)
+    // What is left above the floor may be as small as the floor is uncertain.
+    ((plain - floor) / (ebbtide - floor).max(1.0), plain / ebbtide)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -271,10 +272,12 @@ pub fn verdict(figures: &[Figures], scenes: &[(Mode, Scene)], clear: bool, right
         Interval { high, .. } if high < 1.0 => format!("answers {:.1} % fewer requests", (1.0 - speed.median) * 100.0),
         _ => "answers as many requests (the interval holds 1)".to_owned(),
     };
+    let (above, with) = fewer_bytes(figures);
     println!(
-        "Verdict: beside the best plain version, ebbtide {pace}, allocates {} bytes above the floor, and needs {} memory \
-         for clients that trickle; what it loses: {}.{}",
-        compare(fewer_bytes(figures), "fewer", "more"),
+        "Verdict: beside the best plain version, ebbtide {pace}, allocates {} bytes above the floor ({} with it), and \
+         needs {} memory for clients that trickle; what it loses: {}.{}",
+        compare(above, "fewer", "more"),
+        compare(with, "fewer", "more"),
         compare(ratio_of(scenes), "less", "more"),
         losses(figures),
         if clear && right { "" } else { " AND IT FAILED: see above." },
