@@ -47,6 +47,7 @@ impl<'s> Arena<'s> {
     /// [`alloc_with_drop`](Self::alloc_with_drop).
     ///
     /// **Cost**: a pointer moved and the value written; a new block when the current one is full.
+    #[inline]
     pub fn alloc<T>(&mut self, value: T) -> &'s mut T {
         self.0.alloc(value)
     }
@@ -59,6 +60,7 @@ impl<'s> Arena<'s> {
     }
 
     /// Copies `text` into the arena.
+    #[inline]
     pub fn alloc_str(&mut self, text: &str) -> &'s mut str {
         self.0.alloc_str(text)
     }
@@ -85,6 +87,7 @@ impl<'s> Arena<'s> {
     }
 
     /// Allocates `len` values that `fill` makes from their indices.
+    #[inline]
     pub fn alloc_slice_fill_with<T>(&mut self, len: usize, fill: impl FnMut(usize) -> T) -> &'s mut [T] {
         self.0.alloc_slice_fill_with(len, fill)
     }
@@ -126,6 +129,7 @@ pub struct ArenaVec<'a, 's, T>(GrowVec<'a, 's, T>);
 
 impl<'s, T> ArenaVec<'_, 's, T> {
     /// Appends `item`.
+    #[inline]
     pub fn push(&mut self, item: T) {
         self.0.push(item);
     }
@@ -169,12 +173,14 @@ impl<T> Extend<T> for ArenaVec<'_, '_, T> {
 
 impl<T> Deref for ArenaVec<'_, '_, T> {
     type Target = [T];
+    #[inline]
     fn deref(&self) -> &[T] {
         self.0.as_slice()
     }
 }
 
 impl<T> DerefMut for ArenaVec<'_, '_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
         self.0.as_mut_slice()
     }
@@ -227,6 +233,7 @@ impl fmt::Write for ArenaString<'_, '_> {
 
 impl Deref for ArenaString<'_, '_> {
     type Target = str;
+    #[inline]
     fn deref(&self) -> &str {
         self.0.as_str()
     }

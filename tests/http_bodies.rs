@@ -45,6 +45,9 @@ impl Body for Frames {
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
         Poll::Ready(self.frames.pop_front())
     }
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_empty()
+    }
     fn size_hint(&self) -> SizeHint {
         let mut hint = SizeHint::new();
         hint.set_lower(self.claims);
@@ -55,11 +58,15 @@ impl Body for Frames {
 #[tokio::test]
 async fn one_frame_passes_uncopied_and_several_are_copied_into_one_buffer() {
     let buffers = BufferPool::new();
-    let one = Frames::new(&[b"", b"whole", b""]);
+    let one = Frames::new(&[b"", b"whole"]);
     let address = Bytes::from_static(b"whole").as_ptr();
     let collected = collect(one, &buffers, Limits::default()).await.unwrap();
     assert_eq!((collected.contiguous(), collected.contiguous().as_ptr()), (&b"whole"[..], address));
     assert_eq!(buffers.stats().made, 0);
+    // A frame that may not be all does not stay pinned.
+    let more = Frames::new(&[b"whole", b""]);
+    assert_ne!(collect(more, &buffers, Limits::default()).await.unwrap().contiguous().as_ptr(), address);
+    assert_eq!((buffers.stats().made, buffers.stats().outstanding()), (1, 0));
 
     let several = Frames::new(&[b"in ", b"several ", b"pieces"]);
     let collected = collect(several, &buffers, Limits::default()).await.unwrap();

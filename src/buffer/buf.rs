@@ -34,28 +34,33 @@ impl PooledBuf {
         Self(lease)
     }
 
+    #[inline]
     fn segment(&self) -> &Segment {
         &self.0.value().segment
     }
 
+    #[inline]
     pub(crate) fn segment_mut(&mut self) -> &mut Segment {
         &mut self.0.value_mut().segment
     }
 
     /// Bytes written.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.segment().written().len()
     }
 
     /// Whether nothing is written.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes that fit before the buffer must grow.
     #[must_use]
+    #[inline]
     pub fn capacity(&self) -> usize {
         self.segment().capacity()
     }
@@ -78,6 +83,7 @@ impl PooledBuf {
     /// # Panics
     ///
     /// When the sum is more than `isize::MAX`, as `Vec` does.
+    #[inline]
     pub fn reserve(&mut self, additional: usize) {
         if additional > self.capacity() - self.len() {
             self.grow(additional);
@@ -97,9 +103,12 @@ impl PooledBuf {
     /// # Panics
     ///
     /// As [`reserve`](Self::reserve).
+    #[inline]
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
-        self.reserve(bytes.len());
-        self.segment_mut().append(bytes);
+        if !self.segment_mut().append_whole(bytes) {
+            self.grow(bytes.len());
+            self.segment_mut().append(bytes);
+        }
     }
 
     /// Ends the writing: the bytes can be shared, sliced and sent. No heap allocation.
@@ -111,12 +120,14 @@ impl PooledBuf {
 
 impl Deref for PooledBuf {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.segment().written()
     }
 }
 
 impl DerefMut for PooledBuf {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         self.segment_mut().written_mut()
     }
@@ -130,16 +141,19 @@ impl AsRef<[u8]> for PooledBuf {
 
 /// Never fails.
 impl io::Write for PooledBuf {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
+    #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.extend_from_slice(bytes);
         Ok(())
     }
 
+    #[inline]
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Collecting a body into memory that is bounded by what has arrived.
 //!
 //! A frame of hyper's is a slice of its read buffer, and pins all of it for as long as it is held: a client that
-//! trickles a body makes a server that holds the frames allocate a read buffer for each. So at most one frame is
-//! held here: if it turns out to be the whole body it is passed on uncopied, else every frame is copied
+//! trickles a body makes a server that holds the frames allocate a read buffer for each. So a frame is held here
+//! only if the body says that it is the whole of it: it is passed on uncopied. Else every frame is copied
 //! into one pooled buffer as it arrives, and dropped.
 //!
 //! A size that the client claims is believed only so far ahead of what it has sent.
@@ -165,7 +165,8 @@ pub async fn collect<B: Body>(
         return Err(collector.too_large());
     }
     while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
-        collector.take(frame.map_err(CollectError::Body)?, body.size_hint().lower())?;
+        let whole = body.is_end_stream();
+        collector.take(frame.map_err(CollectError::Body)?, body.size_hint().lower(), whole)?;
     }
     Ok(collector.finish())
 }
@@ -179,7 +180,7 @@ struct Collector<'a> {
 
 enum Arrived {
     Nothing,
-    /// One frame, which may be all.
+    /// One frame, which is said to be all.
     Frame(Bytes),
     Copied(PooledBuf),
 }
@@ -199,24 +200,25 @@ impl Collector<'_> {
         CollectError::TooLarge { limit: self.limit }
     }
 
-    /// Takes one frame; `claimed` bytes are said to follow.
-    fn take<D: Buf, E>(&mut self, frame: Frame<D>, claimed: u64) -> Result<(), CollectError<E>> {
+    /// Takes one frame; `claimed` bytes are said to follow, or it is said to be the last one.
+    fn take<D: Buf, E>(&mut self, frame: Frame<D>, claimed: u64, whole: bool) -> Result<(), CollectError<E>> {
         match frame.into_data() {
             Ok(data) if data.remaining() > self.limit - self.data.len() => return Err(self.too_large()),
-            Ok(data) if data.has_remaining() => self.data(data, claimed),
+            Ok(data) if data.has_remaining() => self.data(data, claimed, whole),
             Ok(_) => {}
             Err(other) => self.trailers = other.into_trailers().ok().or(self.trailers.take()),
         }
         Ok(())
     }
 
-    fn data(&mut self, mut data: impl Buf, claimed: u64) {
+    fn data(&mut self, mut data: impl Buf, claimed: u64, whole: bool) {
         let mut buffer = match core::mem::replace(&mut self.data, Arrived::Nothing) {
-            Arrived::Nothing => {
+            Arrived::Nothing if whole => {
                 // For hyper's frames, which are `Bytes`, this copies nothing.
                 self.data = Arrived::Frame(data.copy_to_bytes(data.remaining()));
                 return;
             }
+            Arrived::Nothing => self.buffers.get(room(data.remaining(), claimed)),
             Arrived::Frame(first) => {
                 let mut buffer = self.buffers.get(room(first.len() + data.remaining(), claimed));
                 buffer.extend_from_slice(&first);

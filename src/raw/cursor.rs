@@ -21,6 +21,7 @@ impl<'s> Cursor<'s> {
         Self { claim, drops }
     }
 
+    #[inline]
     pub fn alloc<T>(&mut self, value: T) -> &'s mut T {
         const { assert!(!needs_drop::<T>(), "the arena would never drop this value: use `alloc_with_drop`") };
         self.claim.bump().alloc(value)
@@ -37,6 +38,7 @@ impl<'s> Cursor<'s> {
         unsafe { &mut *value.as_ptr() }
     }
 
+    #[inline]
     pub fn alloc_str(&mut self, text: &str) -> &'s mut str {
         self.claim.bump().alloc_str(text)
     }
@@ -45,6 +47,7 @@ impl<'s> Cursor<'s> {
         self.claim.bump().alloc_slice_copy(items)
     }
 
+    #[inline]
     pub fn alloc_slice_fill_with<T>(&mut self, len: usize, fill: impl FnMut(usize) -> T) -> &'s mut [T] {
         const { assert!(!needs_drop::<T>(), "the arena would never drop these values") };
         self.claim.bump().alloc_slice_fill_with(len, fill)

@@ -36,6 +36,7 @@ impl<'a, 's, T> GrowVec<'a, 's, T> {
         Self { items: BumpVec::with_capacity_in(capacity, claim.bump()), _claim: Borrowed(PhantomData) }
     }
 
+    #[inline]
     pub fn push(&mut self, item: T) {
         self.items.push(item);
     }
@@ -59,10 +60,12 @@ impl<'a, 's, T> GrowVec<'a, 's, T> {
         self.items.capacity()
     }
 
+    #[inline]
     pub fn as_slice(&self) -> &[T] {
         &self.items
     }
 
+    #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         &mut self.items
     }

@@ -32,12 +32,14 @@ impl<N: GoHome> Lease<N> {
 
 impl<N: GoHome> Deref for Lease<N> {
     type Target = N;
+    #[inline]
     fn deref(&self) -> &N {
         &self.0
     }
 }
 
 impl<N: GoHome> DerefMut for Lease<N> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut N {
         &mut self.0
     }

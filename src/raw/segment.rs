@@ -44,23 +44,27 @@ impl Segment {
         Self { data, capacity: layout.size(), written: 0, references: Count::default() }
     }
 
+    #[inline]
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
     /// The bytes that were written.
+    #[inline]
     pub fn written(&self) -> &[u8] {
         // SAFETY: by (a) and (b).
         unsafe { core::slice::from_raw_parts(self.data.as_ptr(), self.written) }
     }
 
     /// The bytes that were written, to change.
+    #[inline]
     pub fn written_mut(&mut self) -> &mut [u8] {
         // SAFETY: by (a) and (b); `&mut self` is the only user.
         unsafe { core::slice::from_raw_parts_mut(self.data.as_ptr(), self.written) }
     }
 
     /// The room behind the written bytes.
+    #[inline]
     pub fn spare_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         // SAFETY: by (b) the offset is inside the block.
         let start = unsafe { self.data.as_ptr().add(self.written) };
@@ -73,12 +77,30 @@ impl Segment {
     /// # Safety
     ///
     /// The first `bytes` bytes of `spare_mut` are there and initialised.
+    #[inline]
     pub unsafe fn advance(&mut self, bytes: usize) {
         debug_assert!(bytes <= self.capacity - self.written);
         self.written += bytes;
     }
 
+    /// Appends `bytes` if there is room for all of them.
+    ///
+    /// Unlike in `append`, a constant length stays one where this is inlined: short literals become plain stores.
+    #[inline]
+    pub fn append_whole(&mut self, bytes: &[u8]) -> bool {
+        let spare = self.spare_mut();
+        if bytes.len() > spare.len() {
+            return false;
+        }
+        // SAFETY: there is room for all of them, and it is exclusively ours.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), spare.as_mut_ptr().cast(), bytes.len()) };
+        // SAFETY: just written.
+        unsafe { self.advance(bytes.len()) };
+        true
+    }
+
     /// Appends as much of `bytes` as there is room for and returns how much that was.
+    #[inline]
     pub fn append(&mut self, bytes: &[u8]) -> usize {
         let spare = self.spare_mut();
         let fitting = bytes.len().min(spare.len());
