@@ -14,10 +14,10 @@ pub use bytes::PooledBytes;
 pub(crate) use block::Block;
 
 use crate::pool::PoolStats;
-use crate::sync::Arc;
 use classes::{Classes, Limits};
 use core::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// A pool of byte buffers by size class. Cloning gives another handle to the same pool.
 ///
@@ -78,6 +78,16 @@ impl BufferPool {
     /// Frees all idle memory.
     pub fn clear(&self) {
         self.0.0.clear();
+    }
+
+    /// Ages what is idle by one step: see [`Pool::trim`](crate::Pool::trim).
+    pub fn trim(&self) -> bool {
+        self.0.0.trim()
+    }
+
+    /// Ages what is idle if a step is due: see [`Pool::trim_at`](crate::Pool::trim_at).
+    pub fn trim_at(&self, now: Instant) -> bool {
+        self.0.0.trim_at(now)
     }
 
     /// Closes the pool for all handles: idle memory is freed now, leased buffers when they come back. `get`

@@ -10,22 +10,30 @@
 
 mod budget;
 mod builder;
+mod ended;
 mod guard;
 mod home;
+mod registry;
 mod reset;
 mod stats;
 
+pub use budget::{process_bytes, set_process_limit};
 pub use builder::PoolBuilder;
+pub use ended::Outstanding;
 pub use guard::Pooled;
 pub use reset::{Reset, Verdict};
 pub use stats::{DropReason, PoolStats};
 
 pub(crate) use budget::Budget;
-pub(crate) use home::{Bounds, Home, Node, OwnHooks};
+pub(crate) use builder::AGE_EVERY;
+pub(crate) use home::{Home, Lent, Node, OwnHooks, Settings, dispose};
 pub(crate) use reset::both;
 
-use crate::sync::Arc;
 use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// A lock-free pool of resettable values. Cloning gives another handle to the same pool.
 ///
@@ -46,7 +54,10 @@ use core::fmt;
 /// assert!(numbers.is_empty());
 /// assert_eq!(pool.stats().made, 1);
 /// ```
-pub struct Pool<T: Send + 'static>(Arc<Handle<T>>);
+pub struct Pool<T: Send + 'static> {
+    home: Arc<Home<T>>,
+    handle: Arc<Handle<T>>,
+}
 
 /// What the handles of a pool share; its drop closes the pool.
 struct Handle<T: Send + 'static> {
@@ -100,7 +111,7 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     fn from_parts(home: Arc<Home<T>>, make: Box<dyn Fn() -> T + Send + Sync>) -> Self {
-        Self(Arc::new(Handle { home, make }))
+        Self { home: Arc::clone(&home), handle: Arc::new(Handle { home, make }) }
     }
 
     /// Lends an idle value, or one that the factory makes.
@@ -112,42 +123,103 @@ impl<T: Send + 'static> Pool<T> {
     /// Only if the factory does; the pool is whole then.
     #[must_use]
     pub fn get(&self) -> Pooled<T> {
-        let home = &self.0.home;
-        Pooled::new(home.take().unwrap_or_else(|| Home::lease_new(home, (self.0.make)())))
+        match self.home.take_at_hand() {
+            Some(lease) => Pooled::new(lease),
+            None => self.get_slow(),
+        }
+    }
+
+    #[cold]
+    fn get_slow(&self) -> Pooled<T> {
+        Pooled::new(self.home.take().unwrap_or_else(|| Home::lease_new(&self.home, (self.handle.make)())))
     }
 
     /// Lends an idle value, if there is one.
     #[must_use]
     pub fn try_get(&self) -> Option<Pooled<T>> {
-        self.0.home.take().map(Pooled::new)
+        self.home.take().map(Pooled::new)
     }
 
     /// Gives the pool a value from outside. It is reset and subject to the same bounds as one that comes back.
     pub fn put(&self, value: T) {
-        Home::adopt(&self.0.home, value);
+        Home::adopt(&self.home, value);
     }
 
     /// Frees the values that are idle now.
     pub fn clear(&self) {
-        self.0.home.clear();
+        self.home.clear();
+    }
+
+    /// Ages what is idle by one step: what has waited through one step is freed by the next. Threads that took nothing
+    /// since the last step lose what they have at hand. Call it from a timer: a pool without traffic shrinks to
+    /// nothing in three steps.
+    ///
+    /// **Cost**: at most some tens of microseconds; `false` says that this step is not done, and another call goes on
+    /// with it.
+    pub fn trim(&self) -> bool {
+        self.home.trim()
+    }
+
+    /// Trims if a step is due at `now`, or not done yet. The clock is the caller's: a timer, or a test.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ebbtide::Pool;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let pool = Pool::new(String::new);
+    /// drop((0..100).map(|_| pool.get()).collect::<Vec<_>>());
+    /// let begin = Instant::now();
+    /// for step in 0..4 {
+    ///     while !pool.trim_at(begin + Duration::from_secs(30 * step)) {}
+    /// }
+    /// assert_eq!(pool.stats().live, 0);
+    /// ```
+    pub fn trim_at(&self, now: Instant) -> bool {
+        self.home.trim_at(now)
+    }
+
+    /// Makes `values` values and lets them wait, as far as the bounds allow.
+    ///
+    /// # Panics
+    ///
+    /// Only if the factory does.
+    pub fn prefill(&self, values: usize) {
+        (0..values).for_each(|_| self.put((self.handle.make)()));
     }
 
     /// Closes the pool for all handles: idle values are freed now, leased ones when they come back. `get`
     /// still works, with values that are not kept. Never blocks.
     pub fn close(&self) {
-        self.0.home.close();
+        self.home.close();
+    }
+
+    /// Waits until the pool is closed and has everything back. It does not close the pool. Dropping the future
+    /// stops waiting, and nothing else.
+    pub async fn closed(&self) {
+        poll_fn(|context| if self.home.poll_ended(context.waker()) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    /// Blocks until the pool is closed and has everything back, or until `deadline`. It does not close the pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Outstanding`] says how many values of which pool are still out.
+    pub fn wait_closed(&self, deadline: Instant) -> Result<(), Outstanding> {
+        self.home.wait_ended(deadline)
     }
 
     /// A snapshot of the pool's numbers.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
-        self.0.home.stats()
+        self.home.stats()
     }
 }
 
 impl<T: Send + 'static> Clone for Pool<T> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { home: Arc::clone(&self.home), handle: Arc::clone(&self.handle) }
     }
 }
 

@@ -13,19 +13,44 @@ mod ring;
 
 #[cfg(all(loom, feature = "loom"))]
 pub(crate) use {
+    loom::cell::UnsafeCell,
     loom::sync::Arc,
-    modelled::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence},
+    loom::thread::yield_now,
+    modelled::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Mutex, fence},
     ring::Ring as Queue,
 };
 
 #[cfg(not(all(loom, feature = "loom")))]
 pub(crate) use {
     crossbeam_queue::ArrayQueue as Queue,
+    parking_lot::Mutex,
+    plain::UnsafeCell,
     std::sync::Arc,
-    std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence},
+    std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+    std::thread::yield_now,
 };
 
-pub(crate) use std::sync::atomic::Ordering;
+#[cfg(not(all(loom, feature = "loom")))]
+mod plain {
+    /// std's `UnsafeCell` with the methods of loom's.
+    #[derive(Debug)]
+    pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(core::cell::UnsafeCell::new(value))
+        }
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+pub(crate) use std::sync::atomic::{Ordering, compiler_fence};
+
+/// Whether this is a model run.
+pub(crate) const MODELLED: bool = cfg!(all(loom, feature = "loom"));
 
 /// Atomics that count and never publish: std's, in models too.
 pub(crate) mod count {

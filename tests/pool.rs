@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// Counts how many of it are alive.
 #[derive(Clone, Default)]
@@ -123,17 +124,17 @@ fn the_bound_in_bytes_holds_and_counts_growth_on_lease() {
 #[test]
 fn the_bounds_hold_exactly_at_rest_after_threads() {
     let pool = Pool::builder().max_idle(8).max_idle_bytes(6000).build(Vec::<u8>::new);
-    std::thread::scope(|threads| {
-        for thread in 0..4 {
-            let pool = &pool;
-            threads.spawn(move || {
-                for round in 0..500 {
-                    let mut leases: Vec<_> = (0..5).map(|_| pool.get()).collect();
-                    leases[round % 5].reserve((thread + 1) * 100 + round);
-                }
-            });
-        }
+    // Joined one by one: a scope does not wait until its threads have given back what they have at hand.
+    let threads = [0, 1, 2, 3].map(|thread| {
+        let pool = pool.clone();
+        std::thread::spawn(move || {
+            for round in 0..500 {
+                let mut leases: Vec<_> = (0..5).map(|_| pool.get()).collect();
+                leases[round % 5].reserve((thread + 1) * 100 + round);
+            }
+        })
     });
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
     let stats = pool.stats();
     assert!(stats.idle <= 8 && stats.charged_bytes <= 6000, "{stats:?}");
     assert_eq!(stats.outstanding(), 0);
@@ -312,4 +313,148 @@ fn forgetting_a_lease_only_loses_the_value() {
     assert_eq!((pool.stats().outstanding(), pool.stats().idle), (1, 1));
     drop(pool);
     assert_eq!(alive.count(), 1);
+}
+
+#[test]
+fn silence_returns_a_burst_by_trim_at_alone() {
+    let alive = Alive::default();
+    let source = alive.clone();
+    let pool = Pool::builder().max_idle(200_000).age_every(Duration::from_secs(10)).build(move || source.value());
+    drop((0..100_000).map(|_| pool.get()).collect::<Vec<_>>());
+    assert_eq!((alive.count(), pool.stats().idle, pool.stats().peak_live), (100_000, 100_000, 100_000));
+    let begin = Instant::now();
+    let mut calls = 0;
+    for seconds in [0, 5, 10, 20, 30] {
+        while !pool.trim_at(begin + Duration::from_secs(seconds)) {
+            calls += 1;
+        }
+    }
+    assert!(calls > 10, "each call does a bounded piece of work: {calls} calls");
+    assert_eq!((alive.count(), pool.stats().charged_bytes), (0, 0));
+    assert_eq!(pool.stats().drops(DropReason::Aged), 100_000);
+}
+
+#[test]
+fn one_step_of_ageing_frees_nothing_that_is_used() {
+    let (alive, pool) = tracked();
+    for _ in 0..10 {
+        drop(pool.get());
+        assert!(pool.trim());
+    }
+    assert_eq!((alive.count(), pool.stats().made), (1, 1));
+    (0..3).for_each(|_| assert!(pool.trim()));
+    assert_eq!(alive.count(), 0);
+}
+
+#[test]
+fn a_thread_that_sleeps_gives_up_its_hoard() {
+    let (alive, pool) = tracked();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (filled, ready) = std::sync::mpsc::channel();
+    let sleeper = {
+        let pool = pool.clone();
+        std::thread::spawn(move || {
+            drop((0..20).map(|_| pool.get()).collect::<Vec<_>>());
+            filled.send(()).unwrap();
+            wait.recv().unwrap_err();
+            // Awake again: its magazine works as before.
+            drop(pool.get());
+        })
+    };
+    ready.recv().unwrap();
+    assert_eq!(pool.stats().idle, 20);
+    // It has made values, and taken none that was waiting.
+    pool.trim();
+    assert!(pool.try_get().is_some(), "another thread finds what the sleeper had");
+    (0..3).for_each(|_| assert!(pool.trim()));
+    assert_eq!(alive.count(), 0);
+    drop(go);
+    sleeper.join().unwrap();
+    assert_eq!((pool.stats().made, pool.stats().outstanding()), (21, 0));
+}
+
+#[test]
+fn a_value_far_larger_than_its_uses_goes_after_four_of_them() {
+    let pool = Pool::new(Vec::<u8>::new);
+    let use_of = |bytes: usize| pool.get().extend(std::iter::repeat_n(0, bytes));
+    use_of(100_000);
+    for _ in 0..3 {
+        use_of(10);
+    }
+    use_of(30_000); // a quarter of the capacity: forgiven
+    for underused in 0..4 {
+        assert_eq!(pool.stats().drops(DropReason::Underused), 0, "after {underused}");
+        use_of(10);
+    }
+    assert_eq!((pool.stats().drops(DropReason::Underused), pool.stats().live), (1, 0));
+}
+
+#[test]
+fn at_least_a_twentieth_of_what_is_kept_is_used() {
+    // The worst sequences for the rule: a growth, then as few and as small uses as keep the value alive.
+    for large in [50_000usize, 1 << 20] {
+        let pool = Pool::builder().max_value_bytes(usize::MAX).build(Vec::<u8>::new);
+        let (mut used, mut kept) = (0, 0);
+        for round in 0..1000 {
+            let bytes = if round % 5 == 0 { large } else { 0 };
+            let mut value = pool.get();
+            value.extend(std::iter::repeat_n(0, bytes));
+            used += bytes;
+            kept += value.capacity();
+        }
+        assert!(used * 20 >= kept, "{used} of {kept} bytes used");
+    }
+    // 1 % large, 99 % small: the large capacity does not stay for the small uses.
+    let pool = Pool::new(Vec::<u8>::new);
+    let mut idle_bytes = 0;
+    for round in 0..1000 {
+        let bytes = if round % 100 == 0 { 1 << 20 } else { 1000 };
+        pool.get().extend(std::iter::repeat_n(0, bytes));
+        idle_bytes += pool.stats().charged_bytes;
+    }
+    assert!(idle_bytes / 1000 < (1 << 20) / 10, "{} bytes on average", idle_bytes / 1000);
+}
+
+#[test]
+fn prefill_fills_as_far_as_the_bounds_allow() {
+    let pool = Pool::builder().max_idle(10).build(String::new);
+    pool.prefill(5);
+    assert_eq!((pool.stats().idle, pool.stats().made), (5, 0));
+    pool.prefill(100);
+    assert_eq!(pool.stats().idle, 10);
+    drop(pool.get());
+    assert_eq!((pool.stats().hits, pool.stats().made, pool.stats().gets()), (1, 0, 1));
+}
+
+#[test]
+fn wait_closed_names_what_is_out() {
+    let pool = Pool::builder().name("parsers").build(String::new);
+    let soon = || Instant::now() + Duration::from_millis(20);
+    assert_eq!(pool.wait_closed(soon()).unwrap_err().to_string(), "the pool parsers is open");
+    let lease = pool.get();
+    pool.close();
+    assert_eq!(pool.wait_closed(soon()).unwrap_err().to_string(), "1 values of the pool parsers are out");
+    let waiter = {
+        let pool = pool.clone();
+        std::thread::spawn(move || pool.wait_closed(Instant::now() + Duration::from_secs(60)))
+    };
+    drop(lease);
+    assert_eq!(waiter.join().unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn closed_resolves_with_the_last_return() {
+    let pool = Pool::new(String::new);
+    let (lease, detached) = (pool.get(), pool.get());
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.closed().await }
+    });
+    pool.close();
+    tokio::task::yield_now().await;
+    drop(Pooled::detach(detached));
+    assert!(!waiting.is_finished());
+    std::thread::spawn(move || drop(lease)).join().unwrap();
+    waiting.await.unwrap();
+    pool.closed().await;
 }

@@ -3,7 +3,7 @@
 use super::classes::Classes;
 use crate::pool::{Reset, Verdict};
 use crate::raw::segment::Segment;
-use crate::sync::Arc;
+use std::sync::Arc;
 
 /// A segment and the classes that it came from.
 #[derive(Debug)]

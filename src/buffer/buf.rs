@@ -36,12 +36,12 @@ impl PooledBuf {
 
     #[inline]
     fn segment(&self) -> &Segment {
-        &self.0.value().segment
+        &self.0.payload.value().segment
     }
 
     #[inline]
     pub(crate) fn segment_mut(&mut self) -> &mut Segment {
-        &mut self.0.value_mut().segment
+        &mut self.0.payload.value_mut().segment
     }
 
     /// Bytes written.
@@ -93,7 +93,7 @@ impl PooledBuf {
     #[cold]
     fn grow(&mut self, additional: usize) {
         let needed = self.len().checked_add(additional).expect("capacity overflow");
-        let mut larger = Self(Classes::lease(&self.0.value().classes, needed.max(self.capacity() * 2)));
+        let mut larger = Self(Classes::lease(&self.0.payload.value().classes, needed.max(self.capacity() * 2)));
         larger.segment_mut().append(self);
         *self = larger;
     }

@@ -35,7 +35,7 @@ pub struct PooledBytes {
 
 impl PooledBytes {
     pub(super) fn new(node: Box<Node<Block>>) -> Self {
-        let len = node.value().segment.written().len();
+        let len = node.payload.value().segment.written().len();
         Self { node: Some(Shared::new(node)), start: 0, len }
     }
 
@@ -88,7 +88,7 @@ impl Deref for PooledBytes {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
         let Some(node) = &self.node else { return &[] };
-        &node.value().segment.written()[self.start..][..self.len]
+        &node.payload.value().segment.written()[self.start..][..self.len]
     }
 }
 

@@ -5,11 +5,11 @@
 //! Every class is a whole number of cache lines. A class begins to exist with its first buffer.
 
 use super::block::Block;
-use crate::pool::{Bounds, Budget, Home, Node, OwnHooks, PoolStats};
+use crate::pool::{AGE_EVERY, Budget, Home, Node, OwnHooks, PoolStats, Settings};
 use crate::raw::lease::Lease;
-use crate::sync::Arc;
 use parking_lot::Mutex;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// The smallest class in bytes.
 const SMALLEST: usize = 512;
@@ -17,6 +17,11 @@ const SMALLEST: usize = 512;
 const STEPS: usize = 4;
 /// Buffers of one class that may be idle at once, however small they are.
 const MAX_BUFFERS: usize = 1024;
+
+/// Bytes of one class that a thread has at hand.
+const THREAD_BYTES: usize = 1 << 20;
+/// Buffers of one class that a thread has at hand.
+const THREAD_BUFFERS: usize = 32;
 
 /// The number of the smallest class with room for `bytes`.
 fn class_of(bytes: usize) -> usize {
@@ -44,6 +49,10 @@ pub(super) struct Limits {
     pub(super) buffer_bytes: usize,
 }
 
+fn settings(values: usize, value_bytes: usize, thread_values: usize) -> Settings {
+    Settings { name: "buffers", values, value_bytes, thread_values, age_every: AGE_EVERY, full_fence: false }
+}
+
 /// The classes of one buffer pool. They share one byte budget.
 ///
 /// Each block holds a strong count on its classes, so that a buffer can grow into the next class
@@ -63,10 +72,10 @@ impl Classes {
     pub(super) fn new(limits: Limits) -> Arc<Self> {
         // A class is there only if its whole size is within the limit.
         let classes = (0..).take_while(|&class| class_size(class) <= limits.buffer_bytes).count();
-        let bytes = Arc::new(Budget::new(limits.idle_bytes));
+        let bytes = Arc::new(Budget::of_process(limits.idle_bytes));
         Arc::new(Self {
             homes: (0..classes).map(|_| OnceLock::new()).collect(),
-            passing: Home::new(OwnHooks, Bounds { values: 0, value_bytes: 0 }, Arc::clone(&bytes)),
+            passing: Home::new(OwnHooks, settings(0, 0, 1), Arc::clone(&bytes)),
             bytes,
             limits,
             closed: Mutex::new(false),
@@ -94,7 +103,8 @@ impl Classes {
     #[cold]
     fn new_home(&self, size: usize) -> Arc<Home<Block>> {
         let values = (self.limits.idle_bytes / size).clamp(1, MAX_BUFFERS);
-        Home::new(OwnHooks, Bounds { values, value_bytes: usize::MAX }, Arc::clone(&self.bytes))
+        let thread_values = (THREAD_BYTES / size).clamp(1, THREAD_BUFFERS);
+        Home::new(OwnHooks, settings(values, usize::MAX, thread_values), Arc::clone(&self.bytes))
     }
 
     fn begun_homes(&self) -> impl Iterator<Item = &Arc<Home<Block>>> {
@@ -103,6 +113,24 @@ impl Classes {
 
     pub(super) fn clear(&self) {
         self.begun_homes().for_each(|home| home.clear());
+    }
+
+    /// Ages every class by one step.
+    pub(super) fn trim(&self) -> bool {
+        self.each_done(|home| home.trim())
+    }
+
+    pub(super) fn trim_at(&self, now: Instant) -> bool {
+        self.each_done(|home| home.trim_at(now))
+    }
+
+    /// Whether every class is done. Each has its turn, also after one that is not.
+    fn each_done(&self, step: impl Fn(&Home<Block>) -> bool) -> bool {
+        let mut done = true;
+        for home in self.begun_homes() {
+            done &= step(home);
+        }
+        done
     }
 
     pub(super) fn close(&self) {

@@ -1,7 +1,7 @@
 //! Running a chain: its states come from a pool when a request enters, and go back when the request ends.
 
 use super::chain::Links;
-use crate::pool::{Node, Pool, Pooled, Reset, Verdict};
+use crate::pool::{Node, Pool, Pooled, Reset, Verdict, dispose};
 use crate::raw::held::Held;
 use crate::raw::parcels::Finish;
 use crate::raw::store::Disposal;
@@ -81,13 +81,13 @@ pub struct Run<L: Links<Req, Res>, Req: 'static, Res: 'static> {
 
 impl<L: Links<Req, Res>, Req, Res> Run<L, Req, Res> {
     pub(crate) fn before(&mut self, request: &mut Req) -> ControlFlow<Res> {
-        let States { links, states, .. } = self.states.value_mut();
+        let States { links, states, .. } = self.states.payload.value_mut();
         links.before(states, &self.scope, request)
     }
 
     /// Lets the response pass those that let the request pass.
     pub(crate) fn after(&mut self, response: &mut Res) {
-        let States { links, states, .. } = self.states.value_mut();
+        let States { links, states, .. } = self.states.payload.value_mut();
         links.after(states, &self.scope, response);
     }
 }
@@ -101,10 +101,10 @@ impl<L: Links<Req, Res>, Req, Res> fmt::Debug for Run<L, Req, Res> {
 /// The end of the request: every interceptor that was reached hears of it, then the states go back.
 impl<L: Links<Req, Res>, Req: 'static, Res: 'static> Finish<Ending> for Node<States<L, Req, Res>> {
     fn finish(mut self: Box<Self>, ending: &Ending) {
-        let States { links, states, .. } = self.value_mut();
+        let States { links, states, .. } = self.payload.value_mut();
         let panics = links.ended(states, ending);
         let panicked = panics > 0 || ending.outcome() == Outcome::Panicked;
-        self.dispose(if panicked { Disposal::Discard } else { Disposal::Reuse });
+        dispose(self, if panicked { Disposal::Discard } else { Disposal::Reuse });
         if panics > 0 {
             // Told to whoever ends the request, who counts it. The panic hook has spoken already.
             resume_unwind(Box::new("an interceptor panicked in `ended`"));

@@ -6,28 +6,68 @@
 use crate::sync::Ordering::Relaxed;
 use crate::sync::count::AtomicUsize;
 
+/// Bytes that all pools of the process may keep together, unless somebody sets another limit.
+const PROCESS_BYTES: usize = 1 << 30;
+
+/// The budget of all pools together.
+static PROCESS: Budget = Budget::over(PROCESS_BYTES, None);
+
+/// Sets how many bytes all pools of the process may keep together. Default: 1 GiB. What is kept already stays: it is
+/// given up by trimming, or when it comes back from a lease larger than before.
+pub fn set_process_limit(bytes: usize) {
+    PROCESS.limit.store(bytes, Relaxed);
+}
+
+/// Bytes that all pools of the process keep, or keep places for.
+#[must_use]
+pub fn process_bytes() -> usize {
+    PROCESS.used()
+}
+
 /// A number that never passes its limit. It publishes nothing, hence Relaxed throughout.
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicUsize,
-    limit: usize,
+    limit: AtomicUsize,
+    /// What is reserved here is reserved there too.
+    within: Option<&'static Budget>,
 }
 
 impl Budget {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { used: AtomicUsize::new(0), limit }
+    const fn over(limit: usize, within: Option<&'static Self>) -> Self {
+        Self { used: AtomicUsize::new(0), limit: AtomicUsize::new(limit), within }
+    }
+
+    /// A budget of its own, for places.
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self::over(limit, None)
+    }
+
+    /// A budget within that of the process, for bytes.
+    pub(crate) const fn of_process(limit: usize) -> Self {
+        Self::over(limit, Some(&PROCESS))
     }
 
     /// Reserves `amount`, wholly or not at all.
     pub(crate) fn reserve(&self, amount: usize) -> bool {
-        self.used
-            .fetch_update(Relaxed, Relaxed, |used| used.checked_add(amount).filter(|&sum| sum <= self.limit))
-            .is_ok()
+        if !self.within.is_none_or(|process| process.reserve(amount)) {
+            return false;
+        }
+        let limit = self.limit.load(Relaxed);
+        let more = |used: usize| used.checked_add(amount).filter(|&sum| sum <= limit);
+        let reserved = self.used.fetch_update(Relaxed, Relaxed, more).is_ok();
+        if let (false, Some(process)) = (reserved, self.within) {
+            process.release(amount);
+        }
+        reserved
     }
 
     /// Gives back what was reserved.
     pub(crate) fn release(&self, amount: usize) {
         self.used.fetch_sub(amount, Relaxed);
+        if let Some(process) = self.within {
+            process.release(amount);
+        }
     }
 
     pub(crate) fn used(&self) -> usize {

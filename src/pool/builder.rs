@@ -2,9 +2,13 @@
 
 use super::Pool;
 use super::budget::Budget;
-use super::home::{Bounds, Home, Hooks, OwnHooks};
+use super::home::{Home, Hooks, OwnHooks, ResetBy, Settings};
 use super::reset::{Reset, Verdict};
-use crate::sync::Arc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time between two steps of ageing, unless another is set.
+pub(crate) const AGE_EVERY: Duration = Duration::from_secs(30);
 
 /// Settings of a [`Pool`]. Every bound is finite by default.
 ///
@@ -23,11 +27,23 @@ pub struct PoolBuilder {
     max_idle: usize,
     max_idle_bytes: usize,
     max_value_bytes: usize,
+    max_thread_idle: usize,
+    age_every: Duration,
+    full_fence: bool,
+    name: Option<&'static str>,
 }
 
 impl Default for PoolBuilder {
     fn default() -> Self {
-        Self { max_idle: 1024, max_idle_bytes: 64 << 20, max_value_bytes: 4 << 20 }
+        Self {
+            max_idle: 1024,
+            max_idle_bytes: 64 << 20,
+            max_value_bytes: 4 << 20,
+            max_thread_idle: 32,
+            age_every: AGE_EVERY,
+            full_fence: false,
+            name: None,
+        }
     }
 }
 
@@ -48,6 +64,32 @@ impl PoolBuilder {
     /// Bytes that one value may keep. A larger one is dropped when it comes back. Default: 4 MiB.
     pub fn max_value_bytes(mut self, bytes: usize) -> Self {
         self.max_value_bytes = bytes;
+        self
+    }
+
+    /// Values that one thread has at hand, of those that may wait. Default: 32. More make shared operations
+    /// rarer, fewer leave less with threads that sleep.
+    pub fn max_thread_idle(mut self, values: usize) -> Self {
+        self.max_thread_idle = values;
+        self
+    }
+
+    /// Time between two steps of ageing by [`Pool::trim_at`]. Default: 30 seconds.
+    pub fn age_every(mut self, time: Duration) -> Self {
+        self.age_every = time;
+        self
+    }
+
+    /// What the pool is called where it is reported. Default: the type of its values.
+    pub fn name(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Does without Linux' `membarrier`: every `get` and every drop passes a full fence. It is what happens anyway where
+    /// that call is not to be had. Default: `false`.
+    pub fn full_fence(mut self, full: bool) -> Self {
+        self.full_fence = full;
         self
     }
 
@@ -76,20 +118,15 @@ impl PoolBuilder {
         T: Send + 'static,
         F: Fn() -> T + Send + Sync + 'static,
     {
-        let bounds = Bounds { values: self.max_idle, value_bytes: self.max_value_bytes };
-        let bytes = Arc::new(Budget::new(self.max_idle_bytes));
-        Pool::from_parts(Home::new(hooks, bounds, bytes), Box::new(factory))
-    }
-}
-
-/// Hooks of a foreign type: a closure resets it, and what it keeps on the heap is not known.
-struct ResetBy<R>(R);
-
-impl<T, R: Fn(&mut T) -> Verdict + Send + Sync> Hooks<T> for ResetBy<R> {
-    fn reset(&self, value: &mut T) -> Verdict {
-        (self.0)(value)
-    }
-    fn retained_bytes(&self, _: &T) -> usize {
-        0
+        let settings = Settings {
+            name: self.name.unwrap_or_else(core::any::type_name::<T>),
+            values: self.max_idle,
+            value_bytes: self.max_value_bytes,
+            thread_values: self.max_thread_idle,
+            age_every: self.age_every,
+            full_fence: self.full_fence,
+        };
+        let bytes = Arc::new(Budget::of_process(self.max_idle_bytes));
+        Pool::from_parts(Home::new(hooks, settings, bytes), Box::new(factory))
     }
 }

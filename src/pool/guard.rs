@@ -36,20 +36,20 @@ impl<T: Send + 'static> Pooled<T> {
     /// assert_eq!(pool.stats().outstanding(), 0);
     /// ```
     pub fn detach(pooled: Self) -> T {
-        Self::into_node(pooled).into_value()
+        Self::into_node(pooled).payload.into_value()
     }
 }
 
 impl<T: Send + 'static> Deref for Pooled<T> {
     type Target = T;
     fn deref(&self) -> &T {
-        self.0.value()
+        self.0.payload.value()
     }
 }
 
 impl<T: Send + 'static> DerefMut for Pooled<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.value_mut()
+        self.0.payload.value_mut()
     }
 }
 

@@ -1,95 +1,206 @@
 //! The home of a pool's nodes, and their way back into it.
 //!
 //! A value is boxed once, in a node; what moves between the pool and a lease is the box. Each node holds a
-//! strong count on its home for its whole life, so a lease needs none. The circle home -> idle node ->
+//! strong count on its home for its whole life, so a lease touches none. The circle home -> idle node ->
 //! home is broken by closing: the last handle of the pool closes its home, which frees what is idle, and a
 //! node that comes back later is freed at once.
 //!
-//! User code (reset, drop, the factory) runs when no lock is held and the node is in nobody's reach but the
-//! caller's: it may use the same pool, and it may panic.
+//! User code (reset, drop, the factory) runs when no lock is held, no magazine is busy and the node is in nobody's
+//! reach but the caller's: it may use the same pool, and it may panic.
 
 use super::budget::Budget;
+use super::ended::{Outstanding, Waiters};
+use super::registry;
 use super::reset::{Reset, Verdict};
 use super::stats::{Counts, DropReason, PoolStats};
-use crate::raw::depot::{Depot, Push};
+use crate::raw::chain::{self, Chain};
 use crate::raw::lease::{GoHome, Lease};
 use crate::raw::parcels::Finish;
 use crate::raw::store::Disposal;
+use crate::raw::threads::EndingThread;
+use crate::raw::tiers::Tiers;
 use crate::raw::unwind::caught;
-use crate::sync::Arc;
+use crate::sync::{Ordering, fence};
 use core::fmt;
 use core::mem::size_of;
+use core::task::Waker;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::thread::panicking;
+use std::time::{Duration, Instant};
+
+/// Chains that one ageing call handles at most: some tens of microseconds.
+const CHAINS_A_TRIM: usize = 256;
 
 /// How values of one pool are made as good as new and measured.
 pub(crate) trait Hooks<T>: Send + Sync {
-    fn reset(&self, value: &mut T) -> Verdict;
+    /// Resets the value and tells what it costs while it is idle, or why it is not worth keeping.
+    fn judge(&self, value: &mut T, strikes: &mut u8) -> Judged;
     fn retained_bytes(&self, value: &T) -> usize;
+}
+
+/// What became of a value at its reset, in one word: the bytes that it costs while it is idle, at least those of
+/// its node; or, from the top of the numbers down, why it is dropped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Judged(usize);
+
+impl Judged {
+    fn keep<T>(retained: usize) -> Self {
+        // No value keeps so much that it looks like a reason.
+        Self(size_of::<Node<T>>().saturating_add(retained).min(isize::MAX as usize))
+    }
+
+    fn drop(reason: DropReason) -> Self {
+        Self(usize::MAX - reason as usize)
+    }
+
+    fn bytes(self) -> Result<usize, DropReason> {
+        let reasons = [DropReason::Verdict, DropReason::Panicked, DropReason::Underused];
+        reasons.into_iter().find(|&reason| self == Self::drop(reason)).map_or(Ok(self.0), Err)
+    }
 }
 
 /// The hooks of a type that knows itself.
 pub(crate) struct OwnHooks;
 
 impl<T: Reset> Hooks<T> for OwnHooks {
-    fn reset(&self, value: &mut T) -> Verdict {
-        value.reset()
+    fn judge(&self, value: &mut T, strikes: &mut u8) -> Judged {
+        let used = value.used_bytes();
+        if value.reset() == Verdict::Discard {
+            return Judged::drop(DropReason::Verdict);
+        }
+        let retained = value.retained_bytes();
+        if is_underused(used, retained, strikes) {
+            Judged::drop(DropReason::Underused)
+        } else {
+            Judged::keep::<T>(retained)
+        }
     }
     fn retained_bytes(&self, value: &T) -> usize {
         value.retained_bytes()
     }
 }
 
-/// What a pool keeps at most.
+/// Hooks of a foreign type: a closure resets it, and what it keeps on the heap is not known.
+pub(crate) struct ResetBy<R>(pub(crate) R);
+
+impl<T, R: Fn(&mut T) -> Verdict + Send + Sync> Hooks<T> for ResetBy<R> {
+    fn judge(&self, value: &mut T, _: &mut u8) -> Judged {
+        match (self.0)(value) {
+            Verdict::Keep => Judged::keep::<T>(0),
+            Verdict::Discard => Judged::drop(DropReason::Verdict),
+        }
+    }
+    fn retained_bytes(&self, _: &T) -> usize {
+        0
+    }
+}
+
+/// What a pool is called, and what it keeps at most.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct Settings {
+    pub(crate) name: &'static str,
     pub(crate) values: usize,
     pub(crate) value_bytes: usize,
+    /// Values that one thread has at hand.
+    pub(crate) thread_values: usize,
+    /// Time between two steps of ageing by `trim_at`.
+    pub(crate) age_every: Duration,
+    /// Whether to do without the system's asymmetric fence.
+    pub(crate) full_fence: bool,
 }
 
 pub(crate) struct Home<T> {
-    idle: Depot<Box<Node<T>>>,
+    tiers: Tiers<Lent<T>>,
     hooks: Box<dyn Hooks<T>>,
     /// Nodes that may be idle at once; a leased node keeps its place.
     places: Budget,
     /// Their bytes; the size classes of a buffer pool share one budget.
     bytes: Arc<Budget>,
-    max_value_bytes: usize,
+    settings: Settings,
     counts: Counts,
+    waiters: Waiters,
+    ageing: Mutex<Ageing>,
 }
 
+/// How far the ageing has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ageing {
+    /// When the last step of `trim_at` began.
+    began: Option<Instant>,
+    /// Whether the last step had more to do than one call may.
+    unfinished: bool,
+}
+
+/// The charge of a node that has no place in its pool. A charged one has its own size at least.
+const UNCHARGED: usize = 0;
+
+/// A value with its way home.
+pub(crate) struct Lent<T> {
+    value: T,
+    /// How often in a row the value was far larger than its use.
+    strikes: u8,
+    /// The bytes that are reserved for it, with its own node at least; 0 when it has no place in the pool yet.
+    charge: usize,
+    home: Arc<Home<T>>,
+}
+
+/// What moves between a pool and a lease.
+pub(crate) type Node<T> = chain::Node<Lent<T>>;
+
 impl<T: Send + 'static> Home<T> {
-    pub(crate) fn new(hooks: impl Hooks<T> + 'static, bounds: Bounds, bytes: Arc<Budget>) -> Arc<Self> {
-        Arc::new(Self {
-            idle: Depot::new(bounds.values),
+    pub(crate) fn new(hooks: impl Hooks<T> + 'static, settings: Settings, bytes: Arc<Budget>) -> Arc<Self> {
+        let home = Arc::new(Self {
+            tiers: Tiers::new(settings.values, settings.thread_values, settings.full_fence),
             hooks: Box::new(hooks),
-            places: Budget::new(bounds.values),
+            places: Budget::new(settings.values),
             bytes,
-            max_value_bytes: bounds.value_bytes,
+            settings,
             counts: Counts::default(),
-        })
+            waiters: Waiters::default(),
+            ageing: Mutex::default(),
+        });
+        registry::add(&home);
+        home
+    }
+
+    pub(crate) fn tiers(&self) -> &Tiers<Lent<T>> {
+        &self.tiers
+    }
+
+    /// An idle node that this thread has at hand.
+    #[inline(always)]
+    pub(crate) fn take_at_hand(&self) -> Option<Lease<Node<T>>> {
+        self.tiers.take_here().map(Lease::new)
     }
 
     /// An idle node.
+    #[inline]
     pub(crate) fn take(&self) -> Option<Lease<Node<T>>> {
-        self.idle.pop().map(Lease::new)
+        self.take_at_hand().or_else(|| self.tiers.take_slow_here().map(Lease::new))
     }
 
     /// A node around a value that `get` had to make.
     #[cold]
     pub(crate) fn lease_new(home: &Arc<Self>, value: T) -> Lease<Node<T>> {
         home.counts.made();
-        let mut node = Node::new(home, value);
+        let mut node = Self::node(home, value);
         // A panic while measuring, or no room: the node stays uncharged and must find room when it returns.
-        if let Some(bytes) = caught(|| home.measure(&node.value)).filter(|&bytes| bytes <= home.max_value_bytes) {
-            let _ = home.charge(&mut node.charge, bytes);
+        let lent = &mut node.payload;
+        if let Some(bytes) = caught(|| home.measure(&lent.value)).filter(|&bytes| bytes <= home.settings.value_bytes) {
+            let _ = home.charge(&mut lent.charge, bytes);
         }
         Lease::new(node)
     }
 
     /// Takes in a value from outside, on the terms on which a lease comes back.
     pub(crate) fn adopt(home: &Arc<Self>, value: T) {
-        home.counts.adopted();
-        Node::new(home, value).go_home();
+        home.counts.came();
+        Self::node(home, value).go_home();
+    }
+
+    fn node(home: &Arc<Self>, value: T) -> Box<Node<T>> {
+        Node::new(Lent { value, strikes: 0, charge: UNCHARGED, home: Arc::clone(home) })
     }
 
     /// Bytes that `value` costs while it is idle.
@@ -98,110 +209,185 @@ impl<T: Send + 'static> Home<T> {
     }
 
     /// Makes `charge` equal to `bytes`, if the bounds allow it.
-    fn charge(&self, charge: &mut Option<usize>, bytes: usize) -> Result<(), DropReason> {
-        match *charge {
-            Some(old) if old >= bytes => self.bytes.release(old - bytes),
-            Some(old) if !self.bytes.reserve(bytes - old) => return Err(DropReason::Budget),
-            Some(_) => {}
-            None if !self.places.reserve(1) => return Err(DropReason::Full),
-            None if !self.bytes.reserve(bytes) => {
-                self.places.release(1);
-                return Err(DropReason::Budget);
-            }
-            None => {}
+    fn charge(&self, charge: &mut usize, bytes: usize) -> Result<(), DropReason> {
+        let had_place = *charge != UNCHARGED;
+        if !had_place && !self.places.reserve(1) {
+            return Err(DropReason::Full);
         }
-        *charge = Some(bytes);
+        if bytes <= *charge {
+            self.bytes.release(*charge - bytes);
+        } else if !self.bytes.reserve(bytes - *charge) {
+            self.places.release(usize::from(!had_place));
+            return Err(DropReason::Budget);
+        }
+        *charge = bytes;
         Ok(())
     }
 
-    fn discharge(&self, charge: Option<usize>) {
-        if let Some(bytes) = charge {
-            self.bytes.release(bytes);
+    fn discharge(&self, charge: usize) {
+        if charge != UNCHARGED {
+            self.bytes.release(charge);
             self.places.release(1);
         }
     }
 
-    /// Resets, measures and charges a node that came back.
-    fn readmit(&self, node: &mut Node<T>) -> Result<(), DropReason> {
-        if self.idle.is_closed() {
-            return Err(DropReason::Closed);
-        }
+    /// Resets, measures and charges a value that came back.
+    #[inline]
+    fn readmit(lent: &mut Lent<T>) -> Result<(), DropReason> {
+        let Lent { value, strikes, charge, home } = lent;
         // What a panic goes through may be half done, and a second panic would abort the process.
         if panicking() {
             return Err(DropReason::Panicked);
         }
-        let value = &mut node.value;
-        let judged = caught(|| match self.hooks.reset(value) {
-            Verdict::Keep => Some(self.measure(value)),
-            Verdict::Discard => None,
-        });
-        let bytes = judged.ok_or(DropReason::Panicked)?.ok_or(DropReason::Verdict)?;
-        if bytes > self.max_value_bytes {
-            return Err(DropReason::Oversize);
-        }
-        self.charge(&mut node.charge, bytes)
+        let judged = caught(|| home.hooks.judge(value, strikes)).unwrap_or(Judged::drop(DropReason::Panicked));
+        if judged == Judged(*charge) { Ok(()) } else { home.recharge(charge, judged) }
     }
 
-    fn keep(&self, node: Box<Node<T>>) {
-        match self.idle.push(node) {
-            Push::Kept => {}
-            Push::Late => self.drain(),
-            Push::Full(node) => self.discard(node, DropReason::Full),
-            Push::Closed(node) => self.discard(node, DropReason::Closed),
+    #[cold]
+    fn recharge(&self, charge: &mut usize, judged: Judged) -> Result<(), DropReason> {
+        let bytes = judged.bytes()?;
+        if bytes > self.settings.value_bytes {
+            return Err(DropReason::Oversize);
+        }
+        self.charge(charge, bytes)
+    }
+
+    /// Frees nodes for which the tiers have no room, or that came after the close.
+    pub(crate) fn spill(&self, chain: Chain<Lent<T>>) {
+        let reason = if self.tiers.is_closed() { DropReason::Closed } else { DropReason::Full };
+        self.discard_all(chain, reason);
+    }
+
+    fn discard_all(&self, mut chain: Chain<Lent<T>>, reason: DropReason) {
+        while let Some(node) = chain.pop() {
+            self.discard(node, reason);
         }
     }
 
     /// Frees a node. The value's own drop may panic: it goes no further.
+    #[cold]
     fn discard(&self, node: Box<Node<T>>, reason: DropReason) {
-        self.discharge(node.charge);
+        self.discharge(node.payload.charge);
         self.counts.dropped(reason);
         caught(|| drop(node));
+        self.one_is_gone();
     }
 
-    /// Frees what is idle now; what comes back meanwhile is left alone.
+    /// Tells those who wait for the end when the last value is gone.
+    fn one_is_gone(&self) {
+        let was_last = self.counts.gone();
+        // Pairs with the fence of the depot's close: either this sees that the pool is closed, or the closer sees
+        // that the last value is gone.
+        fence(Ordering::SeqCst);
+        if was_last && self.tiers.is_closed() {
+            self.waiters.wake();
+        }
+    }
+
+    /// Whether the pool is closed and no value of it is left.
+    fn has_ended(&self) -> bool {
+        self.tiers.is_closed() && self.counts.live() == 0
+    }
+
+    /// Whether the pool has ended; if not, `waker` is woken when it has.
+    pub(crate) fn poll_ended(&self, waker: &Waker) -> bool {
+        registry::finish();
+        self.waiters.note(waker, || self.has_ended())
+    }
+
+    /// Blocks until the pool has ended, or until `deadline`.
+    pub(crate) fn wait_ended(&self, deadline: Instant) -> Result<(), Outstanding> {
+        registry::finish();
+        if self.waiters.block(deadline, || self.has_ended()) {
+            return Ok(());
+        }
+        let values = self.stats().outstanding();
+        Err(Outstanding { pool: self.settings.name, values, is_closed: self.tiers.is_closed() })
+    }
+
+    /// Frees what is idle in the shared tier and in threads that take nothing.
     pub(crate) fn clear(&self) {
-        for node in (0..self.idle.len()).map_while(|_| self.idle.pop()) {
-            self.discard(node, DropReason::Closed);
-        }
+        self.tiers.clear(|chain| self.discard_all(chain, DropReason::Closed));
     }
 
-    /// Frees what is idle until nothing is: ends, since a closed depot takes in nothing new.
-    fn drain(&self) {
-        while let Some(node) = self.idle.pop() {
-            self.discard(node, DropReason::Closed);
+    /// Ages what is idle by one step, or goes on with one: see [`Pool::trim`](crate::Pool::trim).
+    pub(crate) fn trim(&self) -> bool {
+        registry::finish();
+        let done = self.tiers.age(CHAINS_A_TRIM, |chain| self.discard_all(chain, DropReason::Aged));
+        if done {
+            self.tiers.reclaim(|chain| self.spill(chain));
         }
+        self.ageing.lock().unfinished = !done;
+        done
     }
 
-    /// Closes for good: what is idle is freed now, what is leased when it comes back. Never blocks.
-    pub(crate) fn close(&self) {
-        self.idle.close();
-        self.drain();
+    /// Trims if a step is not done yet, or is due at `now`.
+    pub(crate) fn trim_at(&self, now: Instant) -> bool {
+        {
+            let mut ageing = self.ageing.lock();
+            let is_due =
+                ageing.began.is_none_or(|began| now.saturating_duration_since(began) >= self.settings.age_every);
+            if !ageing.unfinished {
+                if !is_due {
+                    return true;
+                }
+                ageing.began = Some(now);
+            }
+        }
+        self.trim()
+    }
+
+    /// Closes for good: what is idle is freed now, what is leased when it comes back.
+    pub(crate) fn close(self: &Arc<Self>) {
+        if !registry::Idle::close(&**self) {
+            registry::finish_later(self);
+        }
+        if self.has_ended() {
+            self.waiters.wake();
+        }
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
-        self.counts.snapshot(self.idle.len(), self.bytes.used())
+        self.counts.snapshot(self.tiers.idle(), self.tiers.takes(), self.bytes.used())
+    }
+}
+
+/// What is larger than this, in bytes, has to earn its keep.
+const LARGE: usize = 4096;
+/// Uses in a row below a quarter that a large value survives.
+const STRIKES: u8 = 3;
+
+/// Whether a value is to be dropped for being far larger than its recent uses.
+///
+/// A value that keeps more than 4 KiB gets a strike for each use below a quarter of that, and goes with the
+/// fourth in a row. So of five uses in a row that a value serves, one needed a quarter of it: at worst a twentieth
+/// of what is kept is in use on average. (The rule, and its bound of 5 %, are those of Go's `encoding/json/jsontext`.)
+fn is_underused(used: usize, retained: usize, strikes: &mut u8) -> bool {
+    // A value that was never large has no strikes to forgive.
+    if retained <= LARGE {
+        return false;
+    }
+    *strikes = if used >= retained / 4 { 0 } else { *strikes + 1 };
+    *strikes > STRIKES
+}
+
+impl<T: Send + 'static> registry::Idle for Home<T> {
+    fn thread_ends(&self, thread: &EndingThread) {
+        self.tiers.flush(thread, |chain| self.spill(chain));
+    }
+
+    fn close(&self) -> bool {
+        self.tiers.close(|chain| self.discard_all(chain, DropReason::Closed))
     }
 }
 
 impl<T> fmt::Debug for Home<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Home").field("idle", &self.idle.len()).finish_non_exhaustive()
+        f.debug_struct("Home").field("tiers", &self.tiers).finish_non_exhaustive()
     }
 }
 
-/// A boxed value with its way home.
-pub(crate) struct Node<T> {
-    value: T,
-    /// The bytes that are reserved for it; `None` when it has no place in the pool yet.
-    charge: Option<usize>,
-    home: Arc<Home<T>>,
-}
-
-impl<T: Send + 'static> Node<T> {
-    fn new(home: &Arc<Home<T>>, value: T) -> Box<Self> {
-        Box::new(Self { value, charge: None, home: Arc::clone(home) })
-    }
-
+impl<T> Lent<T> {
     pub(crate) fn value(&self) -> &T {
         &self.value
     }
@@ -210,44 +396,62 @@ impl<T: Send + 'static> Node<T> {
         &mut self.value
     }
 
-    /// Takes the value out of the pool for good.
-    pub(crate) fn into_value(self) -> T {
-        self.home.discharge(self.charge);
-        self.home.counts.detached();
-        self.value
-    }
-
-    /// Ends the node as its request ended.
-    pub(crate) fn dispose(self: Box<Self>, disposal: Disposal) {
-        match disposal {
-            Disposal::Reuse => self.go_home(),
-            Disposal::Discard => {
-                let home = Arc::clone(&self.home);
-                home.discard(self, DropReason::Panicked);
-            }
-        }
+    pub(crate) fn home(&self) -> &Home<T> {
+        &self.home
     }
 }
 
+impl<T: Send + 'static> Lent<T> {
+    /// Takes the value out of the pool for good.
+    pub(crate) fn into_value(self) -> T {
+        self.home.discharge(self.charge);
+        self.home.one_is_gone();
+        self.value
+    }
+}
+
+/// Ends a node as its request ended.
+pub(crate) fn dispose<T: Send + 'static>(node: Box<Node<T>>, disposal: Disposal) {
+    match disposal {
+        Disposal::Reuse => node.go_home(),
+        Disposal::Discard => discard(node, DropReason::Panicked),
+    }
+}
+
+#[cold]
+fn put_slow<T: Send + 'static>(node: Box<Node<T>>) {
+    if let Err(node) = Tiers::put_slow_here(node) {
+        let home = Arc::clone(&node.payload.home);
+        home.tiers.put_shared(node, |chain| home.spill(chain));
+    }
+}
+
+#[cold]
+fn discard<T: Send + 'static>(node: Box<Node<T>>, reason: DropReason) {
+    let home = Arc::clone(&node.payload.home);
+    home.discard(node, reason);
+}
+
 impl<T: Send + 'static> GoHome for Node<T> {
+    #[inline]
     fn go_home(mut self: Box<Self>) {
-        // The node may be freed by another thread as soon as it is pushed, and its home with it: this
-        // count keeps the home for the rest of the call.
-        let home = Arc::clone(&self.home);
-        match home.readmit(&mut self) {
-            Ok(()) => home.keep(self),
-            Err(reason) => home.discard(self, reason),
+        if let Err(reason) = Home::readmit(&mut self.payload) {
+            return discard(self, reason);
+        }
+        // From here on the node may be another thread's at any moment, and its home with it.
+        if let Err(node) = Tiers::put_here(self) {
+            put_slow(node);
         }
     }
 }
 
 impl<T: Send + 'static> Finish<Disposal> for Node<T> {
     fn finish(self: Box<Self>, disposal: &Disposal) {
-        self.dispose(*disposal);
+        dispose(self, *disposal);
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Node<T> {
+impl<T: fmt::Debug> fmt::Debug for Lent<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.value.fmt(f)
     }

@@ -9,15 +9,27 @@
 //! | open | nobody: `pop` hands it out |
 //! | closed, a push began before | the closer, or the pusher if the closer's drain came too early |
 //! | closed | nobody pushes any more |
+//!
+//! Nodes age in two steps, as in a victim cache: what waits through one step is old, what waits through two is
+//! taken out. Taking prefers the younger.
 
-use crate::sync::{AtomicBool, Ordering, Queue, fence};
+use crate::sync::{AtomicBool, Mutex, Ordering, Queue, fence};
+use core::fmt;
 
-/// Idle nodes of one pool.
-#[derive(Debug)]
+/// Idle nodes of one pool: those that came in since the last ageing, and those that were there before it.
 pub struct Depot<N> {
-    queue: Queue<N>,
+    fresh: Queue<N>,
+    old: Queue<N>,
     /// Once true, never false again.
     closed: AtomicBool,
+    ageing: Mutex<Step>,
+}
+
+/// What is left of one ageing step.
+#[derive(Clone, Copy, Default)]
+struct Step {
+    to_free: usize,
+    to_move: usize,
 }
 
 /// What became of a node that was pushed.
@@ -35,30 +47,76 @@ pub enum Push<N> {
 }
 
 impl<N> Depot<N> {
-    /// A depot for at most `capacity` nodes (at least one).
+    /// A depot for at most `capacity` nodes (at least one) of each age.
     pub fn new(capacity: usize) -> Self {
-        Self { queue: Queue::new(capacity.max(1)), closed: AtomicBool::new(false) }
+        let queue = || Queue::new(capacity.max(1));
+        Self { fresh: queue(), old: queue(), closed: AtomicBool::new(false), ageing: Mutex::new(Step::default()) }
     }
 
-    /// Takes a node out, the one that waits longest. The queue's own Release and Acquire make all
-    /// that was done to the node before its push visible here.
+    /// Takes a node out: of the younger ones, the one that waits longest. The queue's own Release and Acquire make
+    /// all that was done to the node before its push visible here.
     pub fn pop(&self) -> Option<N> {
-        self.queue.pop()
+        self.fresh.pop().or_else(|| self.old.pop())
     }
 
     /// Puts a node in.
     pub fn push(&self, node: N) -> Push<N> {
+        self.push_to(&self.fresh, node)
+    }
+
+    /// Puts a node in that has waited through one step elsewhere.
+    pub fn push_old(&self, node: N) -> Push<N> {
+        self.push_to(&self.old, node)
+    }
+
+    fn push_to(&self, queue: &Queue<N>, node: N) -> Push<N> {
         if self.is_closed() {
             return Push::Closed(node);
         }
-        if let Err(node) = self.queue.push(node) {
+        if let Err(node) = queue.push(node) {
             return Push::Full(node);
         }
+        if self.closed_after_push() { Push::Late } else { Push::Kept }
+    }
+
+    /// Whether the depot was closed, asked after a push.
+    fn closed_after_push(&self) -> bool {
         // Pairs with the fence in `close`: either this load sees the flag, or the closer's drain sees
         // the node. Both may happen; `pop` gives each node to one of them only.
         fence(Ordering::SeqCst);
         // Relaxed: the fence orders it, and the flag publishes nothing.
-        if self.closed.load(Ordering::Relaxed) { Push::Late } else { Push::Kept }
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Goes on with an ageing step, or begins one: what was old when it began is taken out, then what was fresh
+    /// becomes old. Handles at most `most` nodes; `free` gets those taken out. Says whether the step is done.
+    pub fn age(&self, most: usize, mut free: impl FnMut(N)) -> bool {
+        let (out, done) = self.age_locked(most);
+        out.into_iter().for_each(&mut free);
+        // A node that was moved has been pushed, so a close that came meanwhile may have missed it.
+        if self.closed_after_push() {
+            core::iter::from_fn(|| self.pop()).for_each(free);
+        }
+        done
+    }
+
+    /// The part of `age` under the lock, where no code of a user may run.
+    fn age_locked(&self, most: usize) -> (Vec<N>, bool) {
+        let mut step = self.ageing.lock();
+        if step.to_free + step.to_move == 0 {
+            *step = Step { to_free: self.old.len(), to_move: self.fresh.len() };
+        }
+        // Both queues are first in, first out: what is moved now comes behind what is to be freed.
+        let freed = step.to_free.min(most);
+        let mut out: Vec<_> = (0..freed).map_while(|_| self.old.pop()).collect();
+        step.to_free = if out.len() < freed { 0 } else { step.to_free - freed };
+        let moving = step.to_move.min(most - freed);
+        let moved = (0..moving)
+            .map_while(|_| self.fresh.pop())
+            .map(|node| self.old.push(node).unwrap_or_else(|node| out.push(node)))
+            .count();
+        step.to_move = if moved < moving { 0 } else { step.to_move - moving };
+        (out, step.to_free + step.to_move == 0)
     }
 
     /// Closes for good and says whether this call was the one that did. The caller then drains with `pop`.
@@ -78,6 +136,46 @@ impl<N> Depot<N> {
 
     /// Nodes waiting, exact while nobody pushes or pops.
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.fresh.len() + self.old.len()
+    }
+}
+
+impl<N> fmt::Debug for Depot<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Depot").field("fresh", &self.fresh.len()).field("old", &self.old.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// One call of `age`, and what it took out.
+    fn age(depot: &Depot<u32>, most: usize) -> (Vec<u32>, bool) {
+        let mut out = Vec::new();
+        let done = depot.age(most, |node| out.push(node));
+        (out, done)
+    }
+
+    #[test]
+    fn two_steps_take_out_what_waits_and_one_does_not() {
+        let depot = Depot::new(10);
+        (0..3).for_each(|node| assert!(matches!(depot.push(node), Push::Kept)));
+        assert_eq!(age(&depot, 10), (vec![], true));
+        assert!(matches!(depot.push(9), Push::Kept));
+        assert_eq!(depot.pop(), Some(9), "the younger one first");
+        assert_eq!(age(&depot, 10), (vec![0, 1, 2], true));
+        assert_eq!(depot.len(), 0);
+    }
+
+    #[test]
+    fn a_step_in_parts_takes_out_no_more_than_a_whole_one() {
+        let depot = Depot::new(10);
+        (0..5).for_each(|node| assert!(matches!(depot.push(node), Push::Kept)));
+        assert_eq!(age(&depot, 3), (vec![], false));
+        assert_eq!(age(&depot, 3), (vec![], true));
+        assert_eq!(age(&depot, 3), (vec![0, 1, 2], false));
+        assert_eq!(age(&depot, 3), (vec![3, 4], true));
+        assert_eq!(age(&depot, 3), (vec![], true));
     }
 }

@@ -1,11 +1,13 @@
-//! Impls of unsafe traits for the types of `buffer`.
+//! Impls of unsafe traits for the types of `pool` and `buffer`.
 //!
 //! The one arrow of the basement that points up: such an impl must stand here, and Rust wants it on the
 //! type itself.
 
+use super::chain::Chain;
 use super::shared::{Count, Counted};
+use super::tiers::{Homed, Tiers};
 use crate::buffer::{Block, PooledBuf};
-use crate::pool::Node;
+use crate::pool::{Lent, Node};
 use bytes::BufMut;
 use bytes::buf::UninitSlice;
 
@@ -42,6 +44,17 @@ unsafe impl BufMut for PooledBuf {
 // SAFETY: always the field of the one segment in the one block of the node.
 unsafe impl Counted for Node<Block> {
     fn count(&self) -> &Count {
-        self.value().segment().count()
+        self.payload.value().segment().count()
+    }
+}
+
+// SAFETY: the tiers are a field of the home, and the payload has a strong count on its home, which it never changes.
+unsafe impl<T: Send + 'static> Homed for Lent<T> {
+    fn tiers(&self) -> &Tiers<Self> {
+        self.home().tiers()
+    }
+
+    fn spill(&self, chain: Chain<Self>) {
+        self.home().spill(chain);
     }
 }

@@ -5,7 +5,9 @@
 //! | `slot`, `held` | who owns a request's content: owner, pins, or nobody |
 //! | `mask`, `lanes`, `cursor`, `grow` | bump allocation across `.await`, by one cursor a lane |
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
-//! | `depot`, `lease` | idle nodes, closing that loses none; the one owner of a node that is lent |
+//! | `chain`, `magazine`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
+//! | `barrier`, `threads` | a fence that costs one side only; dense numbers for threads |
+//! | `lease` | the one owner of a node that is lent |
 //! | `shared`, `segment` | a reference count inside a pooled node; bytes of which only written ones show |
 //! | `impls`, `counting` | the unsafe trait impls: `BufMut`, `Counted`, `GlobalAlloc` |
 //! | `ring` | `sync`'s queue for models |
@@ -14,6 +16,8 @@
 // Items are `pub` so that the loom models, a crate of their own, reach them; the module itself is private.
 #![allow(unreachable_pub, unsafe_code, missing_docs)]
 
+pub mod barrier;
+pub mod chain;
 #[cfg(feature = "bench")]
 pub mod counting;
 pub mod cursor;
@@ -23,10 +27,13 @@ pub mod held;
 pub mod impls;
 pub mod lanes;
 pub mod lease;
+pub mod magazine;
 pub mod mask;
 pub mod parcels;
 pub mod segment;
 pub mod shared;
 pub mod slot;
 pub mod store;
+pub mod threads;
+pub mod tiers;
 pub mod unwind;

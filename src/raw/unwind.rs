@@ -1,18 +1,20 @@
 //! Calls into user code that must not unwind further: from `Drop`, and between the steps of an ending.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `f`; `None` if it panicked. What `f` was working on must be discarded by the caller then. A payload
 /// whose own drop panics is leaked.
+#[inline]
 pub fn caught<R>(f: impl FnOnce() -> R) -> Option<R> {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(value) => Some(value),
-        Err(payload) => {
-            if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-                core::mem::forget(second);
-            }
-            None
-        }
+    catch_unwind(AssertUnwindSafe(f)).map_err(forget).ok()
+}
+
+#[cold]
+#[inline(never)]
+fn forget(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        core::mem::forget(second);
     }
 }
 

@@ -80,7 +80,7 @@ impl Scope {
     /// Only if the pool's factory does.
     #[allow(clippy::mut_from_ref)] // Each call lends another value.
     pub fn lease<T: Send + 'static>(&self, pool: &Pool<T>) -> &mut T {
-        self.pin.store.lease(Pooled::into_node(pool.get())).value_mut()
+        self.pin.store.lease(Pooled::into_node(pool.get())).payload.value_mut()
     }
 
     /// This request's own `S`, made by `default` when a request first asks for the type, reset when the

@@ -27,6 +27,7 @@ pub(crate) type AtomicBool = Ghosted<atomic::AtomicBool>;
 pub(crate) type AtomicU32 = Ghosted<atomic::AtomicU32>;
 pub(crate) type AtomicU64 = Ghosted<atomic::AtomicU64>;
 pub(crate) type AtomicUsize = Ghosted<atomic::AtomicUsize>;
+pub(crate) type AtomicPtr<T> = Ghosted<atomic::AtomicPtr<T>>;
 
 impl AtomicBool {
     pub(crate) fn new(value: bool) -> Self {
@@ -34,6 +35,9 @@ impl AtomicBool {
     }
     pub(crate) fn load(&self, order: Ordering) -> bool {
         self.seen().load(order)
+    }
+    pub(crate) fn store(&self, value: bool, order: Ordering) {
+        self.seen().store(value, order);
     }
     pub(crate) fn swap(&self, value: bool, order: Ordering) -> bool {
         self.seen().swap(value, order)
@@ -109,5 +113,30 @@ impl AtomicUsize {
         failure: Ordering,
     ) -> Result<usize, usize> {
         self.seen().compare_exchange_weak(old, new, success, failure)
+    }
+}
+
+impl<T> AtomicPtr<T> {
+    pub(crate) fn new(value: *mut T) -> Self {
+        Self { value: atomic::AtomicPtr::new(value), ghost: atomic::AtomicUsize::new(0) }
+    }
+    pub(crate) fn load(&self, order: Ordering) -> *mut T {
+        self.seen().load(order)
+    }
+    pub(crate) fn store(&self, value: *mut T, order: Ordering) {
+        self.seen().store(value, order);
+    }
+}
+
+/// loom's lock with the face of parking_lot's, which loom would not see.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+    pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

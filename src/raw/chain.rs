@@ -1,0 +1,155 @@
+//! Chains: boxed nodes linked through themselves, last in first out. What moves between the tiers of a pool.
+
+use super::magazine::Magazine;
+use core::cell::Cell;
+use core::fmt;
+use core::ptr::NonNull;
+
+/// A boxed payload with room for the links of a pool. Outside of the basement it is a box around its payload.
+pub struct Node<P> {
+    /// The next node of the chain that owns this one. Touched by the owner of the box or of the chain only.
+    next: Cell<Option<NonNull<Self>>>,
+    /// The magazine that it was taken from, for a short way back; `None` when it came another way. Touched
+    /// as `next` is. Valid while the node's pool is.
+    pub(super) home: Cell<Option<NonNull<Magazine<P>>>>,
+    pub payload: P,
+}
+
+// SAFETY: who has the node has the payload; the links go with it and are only followed by its owner.
+unsafe impl<P: Send> Send for Node<P> {}
+// SAFETY: `&Node` gives `&P`; the cells are touched by the owner of the box only, which `&Node` is not.
+unsafe impl<P: Sync> Sync for Node<P> {}
+
+impl<P> Node<P> {
+    pub fn new(payload: P) -> Box<Self> {
+        Box::new(Self { next: Cell::new(None), home: Cell::new(None), payload })
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Node<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.payload.fmt(f)
+    }
+}
+
+/// Nodes linked one to the next, not counted.
+///
+/// # Invariants
+///
+/// (a) The head and what follows it by `next` are boxes that this list owns.
+pub struct List<P>(Option<NonNull<Node<P>>>);
+
+// SAFETY: by (a) the list owns its nodes.
+unsafe impl<P: Send> Send for List<P> {}
+
+impl<P> List<P> {
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, node: Box<Node<P>>) {
+        node.next.set(self.0);
+        self.0 = Some(NonNull::from(Box::leak(node)));
+    }
+
+    #[inline(always)]
+    pub fn pop(&mut self) -> Option<Box<Node<P>>> {
+        let head = self.0?;
+        // SAFETY: by (a) it is a box that this list owns, and it leaves the list here.
+        let node = unsafe { Box::from_raw(head.as_ptr()) };
+        self.0 = node.next.get();
+        Some(node)
+    }
+}
+
+impl<P> fmt::Debug for List<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("List").field("is_empty", &self.0.is_none()).finish()
+    }
+}
+
+impl<P> Drop for List<P> {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+    }
+}
+
+/// A list that knows its length.
+pub struct Chain<P> {
+    list: List<P>,
+    len: usize,
+}
+
+impl<P> Chain<P> {
+    pub const fn new() -> Self {
+        Self { list: List::new(), len: 0 }
+    }
+
+    pub fn of(node: Box<Node<P>>) -> Self {
+        let mut chain = Self::new();
+        chain.push(node);
+        chain
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub fn push(&mut self, node: Box<Node<P>>) {
+        self.list.push(node);
+        self.len += 1;
+    }
+
+    pub fn pop(&mut self) -> Option<Box<Node<P>>> {
+        let node = self.list.pop()?;
+        self.len -= 1;
+        Some(node)
+    }
+
+    /// Exchanges this chain for another place's list and length.
+    pub fn exchange(&mut self, list: &mut List<P>, len: &mut usize) {
+        core::mem::swap(&mut self.list, list);
+        core::mem::swap(&mut self.len, len);
+    }
+}
+
+impl<P> Default for Chain<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P> fmt::Debug for Chain<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").field("len", &self.len).finish()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_in_first_out_and_nothing_lost() {
+        let mut chain = Chain::of(Node::new(1));
+        chain.push(Node::new(2));
+        assert_eq!(chain.pop().map(|node| node.payload), Some(2));
+        chain.push(Node::new(3));
+        assert_eq!((chain.len(), chain.pop().unwrap().payload, chain.pop().unwrap().payload), (2, 3, 1));
+        assert!(chain.pop().is_none() && chain.is_empty());
+    }
+
+    #[test]
+    fn a_dropped_chain_drops_its_nodes() {
+        let alive = std::rc::Rc::new(());
+        let mut chain = Chain::new();
+        (0..5).for_each(|_| chain.push(Node::new(alive.clone())));
+        drop(chain);
+        assert_eq!(std::rc::Rc::strong_count(&alive), 1);
+    }
+}

@@ -1,0 +1,141 @@
+//! Dense numbers for threads, given out small first, and given back when a thread ends.
+//!
+//! A pool keeps a magazine for each number. The number stands in a thread-local cell that is const and has no
+//! destructor, so it can be read at any time of a thread's life, in other thread-locals' destructors too. A
+//! second thread-local, with a destructor, gives the number back: from then on the cell says that the thread has
+//! none, and the thread uses the shared tier.
+//!
+//! The lock around the free numbers makes all that a thread did under its number happen before what the next
+//! owner of the number does.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+
+/// Numbers are below this. A thread that comes when all are taken has none.
+pub const THREADS: usize = 128;
+
+/// This thread has not asked yet.
+const UNKNOWN: usize = usize::MAX;
+/// This thread has no number: it came too late, or is about to end.
+const NONE: usize = usize::MAX - 1;
+
+thread_local! {
+    static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
+    static LENT: Lent = const { Lent };
+}
+
+/// Numbers that were given back, and the first that was never given out.
+static FREE: Mutex<(BTreeSet<usize>, usize)> = Mutex::new((BTreeSet::new(), 0));
+
+/// What happens when a thread ends, before its number is given back.
+static ON_END: Mutex<Option<fn(&EndingThread)>> = Mutex::new(None);
+
+/// Says that the calling thread is about to end, and still has its number.
+#[derive(Debug)]
+pub struct EndingThread {
+    number: usize,
+    /// Not to leave its thread.
+    _here: PhantomData<*const ()>,
+}
+
+impl EndingThread {
+    pub fn number(&self) -> usize {
+        self.number
+    }
+}
+
+/// This thread's number; one that is not below [`THREADS`] means none.
+pub fn number() -> usize {
+    let number = NUMBER.get();
+    if number == UNKNOWN { take() } else { number }
+}
+
+/// This thread's number as far as it has asked for one; else none. One load.
+#[inline(always)]
+pub fn number_so_far() -> usize {
+    NUMBER.get()
+}
+
+#[cold]
+fn take() -> usize {
+    // In the destructors of a thread that never asked before, the guard may be gone already.
+    let number = if LENT.try_with(|_| ()).is_ok() { take_free() } else { NONE };
+    NUMBER.set(number);
+    number
+}
+
+fn take_free() -> usize {
+    let (free, next) = &mut *FREE.lock();
+    if let Some(number) = free.pop_first() {
+        return number;
+    }
+    if *next == THREADS {
+        return NONE;
+    }
+    *next += 1;
+    *next - 1
+}
+
+/// Calls `f` on each thread that ends.
+pub fn on_end(f: fn(&EndingThread)) {
+    *ON_END.lock() = Some(f);
+}
+
+/// Gives the number back when its thread ends.
+struct Lent;
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let number = NUMBER.replace(NONE);
+        if number >= THREADS {
+            return;
+        }
+        let on_end = *ON_END.lock();
+        if let Some(on_end) = on_end {
+            let thread = EndingThread { number, _here: PhantomData };
+            super::unwind::caught(|| on_end(&thread));
+        }
+        FREE.lock().0.insert(number);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn a_number_is_used_again_by_a_later_thread() {
+        let first = thread::spawn(number).join().unwrap();
+        assert!(first < THREADS);
+        let numbers: Vec<_> = (0..1000).map(|_| thread::spawn(number).join().unwrap()).collect();
+        assert!(numbers.iter().all(|&number| number < 64), "other tests hold a few at a time");
+    }
+
+    #[test]
+    fn a_dying_thread_has_none_whatever_the_order_of_destructors() {
+        thread_local! {
+            static LATE: Late = const { Late };
+        }
+        struct Late;
+        impl Drop for Late {
+            fn drop(&mut self) {
+                // May still have it, depending on the order; must not panic.
+                number();
+            }
+        }
+        for late_first in [true, false] {
+            thread::spawn(move || {
+                if late_first {
+                    LATE.with(|_| ());
+                }
+                number();
+                LATE.with(|_| ());
+            })
+            .join()
+            .unwrap();
+        }
+    }
+}

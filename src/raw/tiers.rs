@@ -1,0 +1,462 @@
+//! The tiers of a pool: a magazine for each thread, and a depot of whole chains between them.
+//!
+//! A node is taken from the magazine of the calling thread and goes back into it. A magazine that runs empty takes
+//! a whole chain from the depot, one that runs full hands its chain over: one shared operation for as many
+//! nodes as a magazine holds. (Jeff Bonwick and Jonathan Adams, "Magazines and Vmem", 2001, with one magazine a
+//! thread, and chains that move instead of magazines.)
+//!
+//! A thread that gives back what others took would hoard a whole magazine of them before the takers see one
+//! again. So it hands on foreign nodes in batches of one, two, four and so on: few are held back at
+//! first, and soon it is one shared operation for many.
+//!
+//! Nodes keep their pool alive, and the pool's memory holds the magazines. So whoever gives a node back may touch
+//! the pool only as long as the node is still in hand: see [`Tiers::put_here`].
+
+use super::barrier;
+use super::chain::{Chain, List, Node};
+use super::depot::{Depot, Push};
+use super::magazine::Magazine;
+use super::threads::{self, EndingThread, THREADS};
+use crate::sync::{AtomicPtr, Mutex, Ordering, count, yield_now};
+use core::fmt;
+use core::ptr::{NonNull, null_mut};
+
+/// How often a close looks again at a magazine whose owner is busy, giving up the processor in between.
+const LOOKS: usize = 100;
+
+/// A payload that keeps its pool alive.
+///
+/// # Safety
+///
+/// The tiers that `tiers` returns stay valid for as long as the payload exists, wherever it is moved, and
+/// are the same each time.
+pub unsafe trait Homed: Sized {
+    fn tiers(&self) -> &Tiers<Self>;
+
+    /// Frees nodes for which there is no room, or no pool any more.
+    fn spill(&self, chain: Chain<Self>);
+}
+
+/// # Invariants
+///
+/// (a) `magazines[n]` is null or a box of this pool's, with owner `n`, freed only with the tiers.
+/// (b) `closed` is set before the gates are shut, and a magazine begins under its lock: one that begins later
+///     begins closed.
+pub struct Tiers<P> {
+    magazines: [AtomicPtr<Magazine<P>>; THREADS],
+    depot: Depot<Chain<P>>,
+    /// Nodes in the depot, for statistics.
+    in_depot: count::AtomicUsize,
+    /// Nodes taken from the depot straight away, for statistics.
+    slow_takes: count::AtomicU64,
+    /// Held by who begins a magazine, trims or closes. `true` once closed.
+    closed: Mutex<bool>,
+    /// Nodes that one magazine holds at most.
+    depth: usize,
+    full_fence: bool,
+}
+
+// SAFETY: nodes move between threads, so `P: Send`; no `&P` is shared.
+unsafe impl<P: Send> Send for Tiers<P> {}
+// SAFETY: as above; the magazines are `Sync` under the same bound.
+unsafe impl<P: Send> Sync for Tiers<P> {}
+
+impl<P> Tiers<P> {
+    /// Tiers with room for `capacity` nodes in the depot, and `depth` in each magazine.
+    pub fn new(capacity: usize, depth: usize, full_fence: bool) -> Self {
+        Self {
+            magazines: core::array::from_fn(|_| AtomicPtr::new(null_mut())),
+            depot: Depot::new(capacity),
+            in_depot: count::AtomicUsize::new(0),
+            slow_takes: count::AtomicU64::new(0),
+            closed: Mutex::new(false),
+            depth: depth.max(1),
+            full_fence: full_fence || barrier::must_be_full(),
+        }
+    }
+
+    /// The magazine of thread `number`, if it has begun.
+    #[inline(always)]
+    fn magazine(&self, number: usize) -> Option<&Magazine<P>> {
+        // Acquire: sees the magazine's fields, from the Release in `begin`.
+        let magazine = self.magazines.get(number)?.load(Ordering::Acquire);
+        // SAFETY: by (a).
+        unsafe { magazine.as_ref() }
+    }
+
+    /// The magazine of thread `number`, begun if need be; `None` for a thread without a number.
+    fn begun(&self, number: usize) -> Option<&Magazine<P>> {
+        match self.magazine(number) {
+            None if number < THREADS => Some(self.begin(number)),
+            magazine => magazine,
+        }
+    }
+
+    #[cold]
+    fn begin(&self, number: usize) -> &Magazine<P> {
+        let closed = self.closed.lock();
+        // Looked up again under the lock: numbers are used by one thread after the other, so nobody else begins
+        // this one, but the model of that is not this type's.
+        if let Some(magazine) = self.magazine(number) {
+            return magazine;
+        }
+        let magazine = Magazine::new(number, self.depth, self.full_fence);
+        if *closed {
+            magazine.close();
+        }
+        let magazine = Box::leak(Box::new(magazine));
+        // Release: publishes the magazine to the Acquire in `magazine`.
+        self.magazines[number].store(magazine, Ordering::Release);
+        magazine
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Magazine<P>> {
+        (0..THREADS).filter_map(|number| self.magazine(number))
+    }
+
+    /// Takes an idle node that this thread has at hand. If there is none, `take_slow_here` may still find one.
+    #[inline(always)]
+    pub fn take_here(&self) -> Option<Box<Node<P>>>
+    where
+        P: Homed,
+    {
+        // SAFETY: it is this thread's number, or none.
+        unsafe { self.take_at_hand(threads::number_so_far()) }
+    }
+
+    /// Takes an idle node, wherever this thread can find one without asking others.
+    pub fn take_slow_here(&self) -> Option<Box<Node<P>>>
+    where
+        P: Homed,
+    {
+        // SAFETY: it is this thread's number.
+        unsafe { self.take_slow(threads::number()) }
+    }
+
+    /// Takes a node out of the magazine of thread `number`.
+    ///
+    /// # Safety
+    ///
+    /// `number` is the calling thread's own, or not below [`THREADS`].
+    #[inline(always)]
+    pub unsafe fn take_at_hand(&self, number: usize) -> Option<Box<Node<P>>> {
+        let magazine = self.magazine(number)?;
+        let this = NonNull::from(magazine);
+        // SAFETY: the caller's promise; `self` keeps the magazine; `pop` neither panics nor runs a user's code.
+        let node = unsafe { Magazine::with_light(this, (), |list, len, ()| pop(list, len)) }.ok().flatten()?;
+        node.home.set(Some(this));
+        magazine.count_take();
+        Some(node)
+    }
+
+    /// Takes a node out of the magazine, where that wants a full fence; else a chain out of the depot, of which it leaves
+    /// what it does not need in the magazine.
+    ///
+    /// # Safety
+    ///
+    /// As for `take_at_hand`.
+    pub unsafe fn take_slow(&self, number: usize) -> Option<Box<Node<P>>>
+    where
+        P: Homed,
+    {
+        let magazine = self.begun(number).map(NonNull::from);
+        if let Some(this) = magazine {
+            // SAFETY: as in `take_at_hand`.
+            if let Ok(Some(node)) = unsafe { Magazine::with(this, (), |list, len, ()| pop(list, len)) } {
+                node.home.set(magazine);
+                // SAFETY: `self` keeps the magazine.
+                unsafe { this.as_ref() }.count_take();
+                return Some(node);
+            }
+        }
+        let mut chain = self.pop()?;
+        let node = chain.pop()?;
+        self.slow_takes.fetch_add(1, Ordering::Relaxed);
+        node.home.set(magazine);
+        let rest = match magazine {
+            // SAFETY: the caller's promise, as above. Should the magazine not be empty, its nodes are handed over.
+            Some(magazine) => unsafe { Magazine::with(magazine, chain, exchanged) }.unwrap_or_else(|chain| chain),
+            None => chain,
+        };
+        self.hand_over(rest, |chain| node.payload.spill(chain));
+        Some(node)
+    }
+
+    /// Gives a node back to the magazine that it was taken from, if it can. Else the node goes to `put_slow_here`.
+    ///
+    /// There is no `&self`: as soon as the node is in a magazine, the pool may close on another thread, and be gone.
+    #[inline(always)]
+    pub fn put_here(node: Box<Node<P>>) -> Result<(), Box<Node<P>>>
+    where
+        P: Homed,
+    {
+        // SAFETY: it is this thread's number, or none.
+        unsafe { Self::put_at_hand(node, threads::number_so_far()) }
+    }
+
+    /// The long way of `put_here`. `Err` when the gate is shut, or the thread has no number: the caller then makes
+    /// sure that the pool stays, and calls `put_shared`.
+    pub fn put_slow_here(node: Box<Node<P>>) -> Result<(), Box<Node<P>>>
+    where
+        P: Homed,
+    {
+        // SAFETY: it is this thread's number.
+        unsafe { Self::put_slow(node, threads::number()) }
+    }
+
+    /// Gives a node back to the magazine that it was taken from, if that is the thread's, open, and not full.
+    ///
+    /// # Safety
+    ///
+    /// As for `take_at_hand`.
+    #[inline(always)]
+    pub unsafe fn put_at_hand(node: Box<Node<P>>, number: usize) -> Result<(), Box<Node<P>>>
+    where
+        P: Homed,
+    {
+        let Some(home) = node.home.get() else { return Err(node) };
+        // SAFETY: by `Homed` the node in hand keeps the tiers, and by (a) they keep the magazine.
+        let owner = unsafe { home.as_ref() }.owner();
+        if owner != number {
+            return Err(node);
+        }
+        // SAFETY: as above.
+        let depth = unsafe { home.as_ref() }.depth();
+        // SAFETY: the caller's promise; the node keeps the magazine until `busy` is lowered, as nobody else
+        // can reach the list before that.
+        match unsafe { Magazine::with_light(home, node, |list, len, node| push_below(depth, list, len, node)) } {
+            Ok(None) => Ok(()),
+            Ok(Some(node)) | Err(node) => Err(node),
+        }
+    }
+
+    /// Gives a node back to the thread's magazine, which hands its chain over if it is full, or has gathered a
+    /// batch of foreign nodes.
+    ///
+    /// # Safety
+    ///
+    /// As for `take_at_hand`.
+    pub unsafe fn put_slow(node: Box<Node<P>>, number: usize) -> Result<(), Box<Node<P>>>
+    where
+        P: Homed,
+    {
+        let Some(magazine) = node.payload.tiers().begun(number) else { return Err(node) };
+        let this = NonNull::from(magazine);
+        let is_foreign = node.home.get() != Some(this);
+        let limit = if is_foreign { magazine.batch() } else { magazine.depth() };
+        // SAFETY: the caller's promise, and as in `put_at_hand`.
+        let put = unsafe { Magazine::with(this, node, |list, len, node| push_below(limit, list, len, node)) };
+        let Some(node) = put? else { return Ok(()) };
+        if is_foreign {
+            // SAFETY: the node in hand keeps the magazine.
+            unsafe { this.as_ref() }.grow_batch();
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Self::put_full(this, node) }
+    }
+
+    /// Hands the owner's whole chain over and begins a new one with `node`.
+    ///
+    /// # Safety
+    ///
+    /// As for `take`; `magazine` is that thread's in the node's pool.
+    unsafe fn put_full(magazine: NonNull<Magazine<P>>, node: Box<Node<P>>) -> Result<(), Box<Node<P>>>
+    where
+        P: Homed,
+    {
+        // SAFETY: the caller's promise; the node in hand keeps the magazine.
+        if let Ok(chain) = unsafe { Magazine::with(magazine, Chain::new(), exchanged) } {
+            node.payload.tiers().hand_over(chain, |chain| node.payload.spill(chain));
+        }
+        // SAFETY: as in `put`. No code of a user has put a node in meanwhile that is not welcome to stay.
+        unsafe { Magazine::with(magazine, node, push) }
+    }
+
+    /// Puts a node into the depot, in a chain of its own. The caller keeps the pool.
+    pub fn put_shared(&self, node: Box<Node<P>>, free: impl FnMut(Chain<P>)) {
+        self.hand_over(Chain::of(node), free);
+    }
+
+    /// Hands the chain of a thread that ends over to the others. The caller keeps the pool.
+    pub fn flush(&self, thread: &EndingThread, free: impl FnMut(Chain<P>)) {
+        let Some(magazine) = self.magazine(thread.number()).map(NonNull::from) else { return };
+        // SAFETY: the number is still the calling thread's; `self` keeps the magazine.
+        if let Ok(chain) = unsafe { Magazine::with(magazine, Chain::new(), exchanged) } {
+            self.hand_over(chain, free);
+        }
+    }
+
+    fn pop(&self) -> Option<Chain<P>> {
+        let chain = self.depot.pop()?;
+        self.in_depot.fetch_sub(chain.len(), Ordering::Relaxed);
+        Some(chain)
+    }
+
+    /// Puts a chain into the depot; `free` gets what finds no room.
+    fn hand_over(&self, chain: Chain<P>, free: impl FnMut(Chain<P>)) {
+        self.hand_over_as(Depot::push, chain, free);
+    }
+
+    fn hand_over_as(&self, push: PushFn<P>, chain: Chain<P>, mut free: impl FnMut(Chain<P>)) {
+        if chain.is_empty() {
+            return;
+        }
+        let nodes = chain.len();
+        self.in_depot.fetch_add(nodes, Ordering::Relaxed);
+        match push(&self.depot, chain) {
+            Push::Kept => {}
+            Push::Late => self.drain(free),
+            Push::Full(chain) | Push::Closed(chain) => {
+                self.in_depot.fetch_sub(nodes, Ordering::Relaxed);
+                free(chain);
+            }
+        }
+    }
+
+    fn drain(&self, mut free: impl FnMut(Chain<P>)) {
+        while let Some(chain) = self.pop() {
+            free(chain);
+        }
+    }
+
+    /// Closes for good and frees what is idle. `false` if an owner was busy all the while: its nodes are
+    /// freed by another call.
+    pub fn close(&self, mut free: impl FnMut(Chain<P>)) -> bool {
+        let (chains, complete) = self.shut();
+        chains.into_iter().for_each(&mut free);
+        self.drain(free);
+        complete
+    }
+
+    /// Shuts all gates and takes the chains out. No code of a user runs under the lock.
+    fn shut(&self) -> (Vec<Chain<P>>, bool) {
+        let mut closed = self.closed.lock();
+        *closed = true;
+        self.depot.close();
+        self.all().for_each(Magazine::close);
+        let mut waiting: Vec<_> = self.all().collect();
+        let mut chains = Vec::new();
+        if barrier::heavy(self.full_fence) {
+            for _ in 0..LOOKS {
+                waiting.retain(|magazine| {
+                    // SAFETY: shut and fenced above, under the lock.
+                    unsafe { magazine.seized() }.map(|chain| chains.push(chain)).is_none()
+                });
+                if waiting.is_empty() {
+                    break;
+                }
+                yield_now();
+            }
+        }
+        (chains, waiting.is_empty())
+    }
+
+    /// Moves the chains of threads that have taken nothing since the last call into the depot, where other threads
+    /// find them. They count as old there: they have waited through one step.
+    pub fn reclaim(&self, mut free: impl FnMut(Chain<P>)) {
+        for chain in self.seize(Magazine::is_idle) {
+            self.hand_over_as(Depot::push_old, chain, &mut free);
+        }
+    }
+
+    /// Takes the chains of the magazines that `which` picks.
+    fn seize(&self, which: impl Fn(&Magazine<P>) -> bool) -> Vec<Chain<P>> {
+        // Held until the gates are open again, so that no close comes in between.
+        let closed = self.closed.lock();
+        let picked: Vec<_> = self.all().filter(|magazine| which(magazine) && magazine.waiting() > 0).collect();
+        if *closed || picked.is_empty() {
+            return Vec::new();
+        }
+        picked.iter().for_each(|magazine| magazine.seize());
+        let chains = if barrier::heavy(self.full_fence) {
+            // SAFETY: shut and fenced, under the lock. A busy owner keeps its nodes.
+            picked.iter().filter_map(|magazine| unsafe { magazine.seized() }).collect()
+        } else {
+            Vec::new()
+        };
+        picked.iter().for_each(|magazine| magazine.reopen());
+        chains
+    }
+
+    /// Frees what is idle now. A thread that is just at its magazine keeps it.
+    pub fn clear(&self, mut free: impl FnMut(Chain<P>)) {
+        self.seize(|_| true).into_iter().for_each(&mut free);
+        // What comes back meanwhile is left alone.
+        (0..self.depot.len()).map_while(|_| self.pop()).for_each(free);
+    }
+
+    /// Ages what waits in the depot by one step and gives what is too old to `free`, at most `most` chains. `false` if
+    /// there was more to do.
+    pub fn age(&self, most: usize, mut free: impl FnMut(Chain<P>)) -> bool {
+        self.depot.age(most, |chain| {
+            self.in_depot.fetch_sub(chain.len(), Ordering::Relaxed);
+            free(chain);
+        })
+    }
+
+    /// Says whether `close` was called. A hint: it may be so an instant later.
+    pub fn is_closed(&self) -> bool {
+        self.depot.is_closed()
+    }
+
+    /// Nodes taken since the beginning.
+    pub fn takes(&self) -> u64 {
+        self.slow_takes.load(Ordering::Relaxed) + self.all().map(Magazine::takes).sum::<u64>()
+    }
+
+    /// Idle nodes in all tiers, exact at rest.
+    pub fn idle(&self) -> usize {
+        self.in_depot.load(Ordering::Relaxed) + self.all().map(Magazine::waiting).sum::<usize>()
+    }
+}
+
+type PushFn<P> = fn(&Depot<Chain<P>>, Chain<P>) -> Push<Chain<P>>;
+
+// What is done inside of a magazine.
+
+#[inline(always)]
+fn pop<P>(list: &mut List<P>, len: &mut usize) -> Option<Box<Node<P>>> {
+    let node = list.pop()?;
+    *len -= 1;
+    Some(node)
+}
+
+#[inline(always)]
+fn push<P>(list: &mut List<P>, len: &mut usize, node: Box<Node<P>>) {
+    list.push(node);
+    *len += 1;
+}
+
+/// Puts `node` in if there are fewer than `limit`, or gives it back.
+#[inline(always)]
+fn push_below<P>(limit: usize, list: &mut List<P>, len: &mut usize, node: Box<Node<P>>) -> Option<Box<Node<P>>> {
+    if *len >= limit {
+        return Some(node);
+    }
+    push(list, len, node);
+    None
+}
+
+/// Puts `chain` in and gives what was there.
+fn exchanged<P>(list: &mut List<P>, len: &mut usize, mut chain: Chain<P>) -> Chain<P> {
+    chain.exchange(list, len);
+    chain
+}
+
+impl<P> Drop for Tiers<P> {
+    fn drop(&mut self) {
+        for magazine in &mut self.magazines {
+            // Relaxed: `&mut` is the only user.
+            if let Some(magazine) = NonNull::new(magazine.load(Ordering::Relaxed)) {
+                // SAFETY: by (a) a box of this pool's; nobody uses the tiers any more.
+                drop(unsafe { Box::from_raw(magazine.as_ptr()) });
+            }
+        }
+    }
+}
+
+impl<P> fmt::Debug for Tiers<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tiers").field("idle", &self.idle()).finish_non_exhaustive()
+    }
+}
