@@ -32,7 +32,8 @@
 //! | basement | `raw`, private | every unsafe line |
 //! | ground | `sync`, private | std or loom, decided once |
 //!
-//! Beside the stair stands [`bench`](mod@bench) (feature `bench`): counting what the heap does.
+//! Beside the stair stand [`bench`](mod@bench) (feature `bench`), which counts what the heap does, and
+//! [`tokio`](mod@tokio) (feature `tokio`), which trims pools from a runtime.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -46,6 +47,8 @@ pub mod intercept;
 pub mod pool;
 pub mod request;
 mod sync;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 #[cfg(not(all(loom, feature = "loom")))]
 mod raw;

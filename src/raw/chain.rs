@@ -111,6 +111,15 @@ impl<P> Chain<P> {
         Some(node)
     }
 
+    /// This chain and the nodes of `other`.
+    pub fn merged(mut self, other: Option<Self>) -> Self {
+        let mut other = other.unwrap_or_default();
+        while let Some(node) = other.pop() {
+            self.push(node);
+        }
+        self
+    }
+
     /// Exchanges this chain for another place's list and length.
     pub fn exchange(&mut self, list: &mut List<P>, len: &mut usize) {
         core::mem::swap(&mut self.list, list);

@@ -24,6 +24,11 @@ use core::ptr::{NonNull, null_mut};
 /// How often a close looks again at a magazine whose owner is busy, giving up the processor in between.
 const LOOKS: usize = 100;
 
+/// How often a chain is merged with another one for lack of room before its nodes are freed.
+const MERGES: usize = 8;
+/// Chains that the depot has room for, however few nodes there may be.
+const CHAINS: usize = 64;
+
 /// A payload that keeps its pool alive.
 ///
 /// # Safety
@@ -62,11 +67,12 @@ unsafe impl<P: Send> Send for Tiers<P> {}
 unsafe impl<P: Send> Sync for Tiers<P> {}
 
 impl<P> Tiers<P> {
-    /// Tiers with room for `capacity` nodes in the depot, and `depth` in each magazine.
+    /// Tiers for about `capacity` nodes, of which `depth` in each magazine. The bound on nodes is the pool's: the depot
+    /// has room for some chains, of any length.
     pub fn new(capacity: usize, depth: usize, full_fence: bool) -> Self {
         Self {
             magazines: core::array::from_fn(|_| AtomicPtr::new(null_mut())),
-            depot: Depot::new(capacity),
+            depot: Depot::new(capacity.min(CHAINS + capacity / 8)),
             in_depot: count::AtomicUsize::new(0),
             slow_takes: count::AtomicU64::new(0),
             closed: Mutex::new(false),
@@ -297,20 +303,25 @@ impl<P> Tiers<P> {
         self.hand_over_as(Depot::push, chain, free);
     }
 
-    fn hand_over_as(&self, push: PushFn<P>, chain: Chain<P>, mut free: impl FnMut(Chain<P>)) {
+    fn hand_over_as(&self, push: PushFn<P>, mut chain: Chain<P>, mut free: impl FnMut(Chain<P>)) {
         if chain.is_empty() {
             return;
         }
-        let nodes = chain.len();
-        self.in_depot.fetch_add(nodes, Ordering::Relaxed);
-        match push(&self.depot, chain) {
-            Push::Kept => {}
-            Push::Late => self.drain(free),
-            Push::Full(chain) | Push::Closed(chain) => {
-                self.in_depot.fetch_sub(nodes, Ordering::Relaxed);
-                free(chain);
+        self.in_depot.fetch_add(chain.len(), Ordering::Relaxed);
+        for _ in 0..MERGES {
+            match push(&self.depot, chain) {
+                Push::Kept => return,
+                Push::Late => return self.drain(free),
+                Push::Closed(refused) => {
+                    chain = refused;
+                    break;
+                }
+                // Many short chains fill it. Two that become one make room.
+                Push::Full(refused) => chain = refused.merged(self.depot.pop()),
             }
         }
+        self.in_depot.fetch_sub(chain.len(), Ordering::Relaxed);
+        free(chain);
     }
 
     fn drain(&self, mut free: impl FnMut(Chain<P>)) {
