@@ -5,7 +5,7 @@
 //! (`membarrier`, private expedited), so that the frequent side only has to keep the compiler from
 //! reordering. Where that is not to be had (another system, a seccomp filter) both sides use a full fence.
 //!
-//! In models both sides are `SeqCst` fences: what is checked is the protocol above, not the kernel's promise.
+//! In models all are `SeqCst` fences: what is checked is the protocol above, not the kernel's promise.
 
 use crate::sync::{MODELLED, Ordering, compiler_fence, fence};
 use std::sync::OnceLock;
@@ -37,7 +37,7 @@ pub fn heavy(full: bool) -> bool {
 /// Whether light fences must be full here. Asked of the system once.
 pub fn must_be_full() -> bool {
     static FULL: OnceLock<bool> = OnceLock::new();
-    MODELLED || *FULL.get_or_init(|| !system::register())
+    !MODELLED && *FULL.get_or_init(|| !system::register())
 }
 
 #[cfg(all(target_os = "linux", not(miri)))]

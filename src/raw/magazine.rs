@@ -150,8 +150,10 @@ impl<P> Magazine<P> {
         // Acquire: sees the nodes as a trim has left them, from the Release in `reopen`.
         // SAFETY: as above.
         if unsafe { (*this).gate.load(Ordering::Acquire) } != open {
-            // Relaxed: nothing was touched, so there is nothing to publish.
-            busy.store(false, Ordering::Relaxed);
+            // Release: nothing was touched here, but `seized` may see this store instead of the one of the call before,
+            // whose nodes it then has to publish. (A later store of the same thread does not go on with a release
+            // sequence.)
+            busy.store(false, Ordering::Release);
             return Err(input);
         }
         // SAFETY: as above.

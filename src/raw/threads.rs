@@ -8,13 +8,14 @@
 //! The lock around the free numbers makes all that a thread did under its number happen before what the next
 //! owner of the number does.
 
+use crate::sync::MODELLED;
 use core::cell::Cell;
 use core::marker::PhantomData;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 
-/// Numbers are below this. A thread that comes when all are taken has none.
-pub const THREADS: usize = 128;
+/// Numbers are below this. A thread that comes when all are taken has none. (A model has three threads at most.)
+pub const THREADS: usize = if MODELLED { 3 } else { 128 };
 
 /// This thread has not asked yet.
 const UNKNOWN: usize = usize::MAX;
@@ -41,6 +42,13 @@ pub struct EndingThread {
 }
 
 impl EndingThread {
+    /// # Safety
+    ///
+    /// `number` is the calling thread's own, and is given back after this value's end.
+    pub unsafe fn of(number: usize) -> Self {
+        Self { number, _here: PhantomData }
+    }
+
     pub fn number(&self) -> usize {
         self.number
     }
@@ -94,7 +102,8 @@ impl Drop for Lent {
         }
         let on_end = *ON_END.lock();
         if let Some(on_end) = on_end {
-            let thread = EndingThread { number, _here: PhantomData };
+            // SAFETY: it is given back below.
+            let thread = unsafe { EndingThread::of(number) };
             super::unwind::caught(|| on_end(&thread));
         }
         FREE.lock().0.insert(number);

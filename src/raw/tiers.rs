@@ -17,12 +17,12 @@ use super::chain::{Chain, List, Node};
 use super::depot::{Depot, Push};
 use super::magazine::Magazine;
 use super::threads::{self, EndingThread, THREADS};
-use crate::sync::{AtomicPtr, Mutex, Ordering, count, yield_now};
+use crate::sync::{AtomicPtr, MODELLED, Mutex, Ordering, count, yield_now};
 use core::fmt;
 use core::ptr::{NonNull, null_mut};
 
 /// How often a close looks again at a magazine whose owner is busy, giving up the processor in between.
-const LOOKS: usize = 100;
+const LOOKS: usize = if MODELLED { 1 } else { 100 };
 
 /// How often a chain is merged with another one for lack of room before its nodes are freed.
 const MERGES: usize = 8;
@@ -286,8 +286,14 @@ impl<P> Tiers<P> {
     /// Hands the chain of a thread that ends over to the others. The caller keeps the pool.
     pub fn flush(&self, thread: &EndingThread, free: impl FnMut(Chain<P>)) {
         let Some(magazine) = self.magazine(thread.number()).map(NonNull::from) else { return };
+        // The lock keeps trims away: one that has the gate shut would leave the nodes behind, since it sees an owner
+        // busy, and so would the owner, who sees the gate shut.
+        let closed = self.closed.lock();
         // SAFETY: the number is still the calling thread's; `self` keeps the magazine.
-        if let Ok(chain) = unsafe { Magazine::with(magazine, Chain::new(), exchanged) } {
+        let flushed = unsafe { Magazine::with(magazine, Chain::new(), exchanged) };
+        drop(closed);
+        // `Err` after a close, which has taken the nodes: nobody was busy here.
+        if let Ok(chain) = flushed {
             self.hand_over(chain, free);
         }
     }
