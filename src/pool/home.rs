@@ -200,7 +200,9 @@ impl<T: Send + 'static> Home<T> {
     }
 
     fn node(home: &Arc<Self>, value: T) -> Box<Node<T>> {
-        Node::new(Lent { value, strikes: 0, charge: UNCHARGED, home: Arc::clone(home) })
+        let node = Node::new(Lent { value, strikes: 0, charge: UNCHARGED, home: Arc::clone(home) });
+        home.tiers.settle(&node);
+        node
     }
 
     /// Bytes that `value` costs while it is idle.

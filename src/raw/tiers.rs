@@ -188,6 +188,11 @@ impl<P> Tiers<P> {
         Some(node)
     }
 
+    /// Makes this thread the one that a new node was taken by.
+    pub fn settle(&self, node: &Node<P>) {
+        node.home.set(self.begun(threads::number()).map(NonNull::from));
+    }
+
     /// Gives a node back to the magazine that it was taken from, if it can. Else the node goes to `put_slow_here`.
     ///
     /// There is no `&self`: as soon as the node is in a magazine, the pool may close on another thread, and be gone.
@@ -265,7 +270,7 @@ impl<P> Tiers<P> {
     ///
     /// # Safety
     ///
-    /// As for `take`; `magazine` is that thread's in the node's pool.
+    /// As for `take_at_hand`; `magazine` is that thread's in the node's pool.
     unsafe fn put_full(magazine: NonNull<Magazine<P>>, node: Box<Node<P>>) -> Result<(), Box<Node<P>>>
     where
         P: Homed,
@@ -274,7 +279,7 @@ impl<P> Tiers<P> {
         if let Ok(chain) = unsafe { Magazine::with(magazine, Chain::new(), exchanged) } {
             node.payload.tiers().hand_over(chain, |chain| node.payload.spill(chain));
         }
-        // SAFETY: as in `put`. No code of a user has put a node in meanwhile that is not welcome to stay.
+        // SAFETY: as in `put_at_hand`. No code of a user has put a node in meanwhile that is not welcome to stay.
         unsafe { Magazine::with(magazine, node, push) }
     }
 
