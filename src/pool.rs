@@ -5,6 +5,10 @@
 //!
 //! **Contract**: giving a value back happens-before the `get` that returns it.
 //!
+//! **How**: each thread has a magazine of idle values at hand and works with it without atomic read-modify-writes. A magazine
+//! that runs empty or full exchanges a whole chain of values with a depot that all threads share. A thread that ends gives
+//! its magazine back. [`Pool::trim`] ages what nobody uses, also the hoard of a thread that sleeps.
+//!
 //! **Not for** small plain buffers on one thread: a modern allocator is as fast there. A pool wins on values
 //! that are costly to build or to grow, and where memory must stay bounded.
 
@@ -116,7 +120,9 @@ impl<T: Send + 'static> Pool<T> {
 
     /// Lends an idle value, or one that the factory makes.
     ///
-    /// **Cost**: one pop from a lock-free queue; without an idle value, the factory and one box.
+    /// **Cost**: some thirty instructions, no locked one, when this thread has an idle value at hand; one shared operation for
+    /// a chain of values when others have given some back; without an idle value, the factory and one box. Where Linux'
+    /// `membarrier` is not to be had, a full fence comes on top.
     ///
     /// # Panics
     ///

@@ -1,0 +1,59 @@
+//! What all pools of a process keep together, and what sleeping threads can hold. A process of its own, since the limit is
+//! the process's.
+
+use ebbtide::pool::{process_bytes, set_process_limit};
+use ebbtide::{BufferPool, DropReason, Pool};
+use std::sync::{Arc, Barrier};
+
+#[test]
+fn the_bounds_hold_over_pools_and_sleeping_threads() {
+    one_limit_for_all_pools();
+    sleeping_threads_hold_no_more_than_the_bounds();
+}
+
+fn one_limit_for_all_pools() {
+    set_process_limit(100_000);
+    let pools = [0, 1].map(|_| Pool::new(Vec::<u8>::new));
+    let buffers = BufferPool::new();
+    for pool in &pools {
+        drop([(); 10].map(|()| {
+            let mut value = pool.get();
+            value.reserve_exact(10_000);
+            value
+        }));
+    }
+    drop([(); 10].map(|()| buffers.get(10_000)));
+    let stats = [pools[0].stats(), pools[1].stats(), buffers.stats()];
+    let charged: u64 = stats.iter().map(|stats| stats.charged_bytes).sum();
+    assert!(charged <= 100_000 && charged >= 80_000, "{stats:?}");
+    assert_eq!(process_bytes() as u64, charged);
+    assert!(stats.iter().map(|stats| stats.drops(DropReason::Budget)).sum::<u64>() >= 20, "{stats:?}");
+    drop((pools, buffers));
+    assert_eq!(process_bytes(), 0);
+}
+
+fn sleeping_threads_hold_no_more_than_the_bounds() {
+    const THREADS: usize = 64;
+    set_process_limit(1 << 30);
+    let pool = Pool::builder().max_idle_bytes(8 << 20).build(|| Vec::<u8>::with_capacity(100_000));
+    let (filled, done) = (Arc::new(Barrier::new(THREADS + 1)), Arc::new(Barrier::new(THREADS + 1)));
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let (pool, filled, done) = (pool.clone(), Arc::clone(&filled), Arc::clone(&done));
+            std::thread::spawn(move || {
+                drop([(); 10].map(|()| pool.get()));
+                filled.wait();
+                done.wait();
+            })
+        })
+        .collect();
+    filled.wait();
+    let stats = pool.stats();
+    assert!(stats.charged_bytes <= 8 << 20 && stats.live * 100_000 <= 8 << 20, "{stats:?}");
+    assert!(stats.idle > 0);
+    // Asleep through two steps of ageing, they hold nothing.
+    (0..3).for_each(|_| assert!(pool.trim()));
+    assert_eq!((pool.stats().live, process_bytes()), (0, 0));
+    done.wait();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
