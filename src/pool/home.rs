@@ -20,6 +20,7 @@ use crate::raw::store::Disposal;
 use crate::raw::threads::EndingThread;
 use crate::raw::tiers::Tiers;
 use crate::raw::unwind::caught;
+use crate::sync::count::AtomicUsize;
 use crate::sync::{Ordering, fence};
 use core::fmt;
 use core::mem::size_of;
@@ -31,6 +32,8 @@ use std::time::{Duration, Instant};
 
 /// Chains that one ageing call handles at most: some tens of microseconds.
 const CHAINS_A_TRIM: usize = 256;
+/// Values made beyond the bounds before the magazines of other threads are shared out, which costs some microseconds.
+const STARVED_PER_SHARE: usize = 64;
 
 /// How values of one pool are made as good as new and measured.
 pub(crate) trait Hooks<T>: Send + Sync {
@@ -120,6 +123,8 @@ pub(crate) struct Home<T> {
     settings: Settings,
     counts: Counts,
     waiters: Waiters,
+    /// Values made beyond the bounds.
+    starved: AtomicUsize,
     ageing: Mutex<Ageing>,
 }
 
@@ -158,6 +163,7 @@ impl<T: Send + 'static> Home<T> {
             settings,
             counts: Counts::default(),
             waiters: Waiters::default(),
+            starved: AtomicUsize::new(0),
             ageing: Mutex::default(),
         });
         registry::add(&home);
@@ -187,10 +193,20 @@ impl<T: Send + 'static> Home<T> {
         let mut node = Self::node(home, value);
         // A panic while measuring, or no room: the node stays uncharged and must find room when it returns.
         let lent = &mut node.payload;
-        if let Some(bytes) = caught(|| home.measure(&lent.value)).filter(|&bytes| bytes <= home.settings.value_bytes) {
-            let _ = home.charge(&mut lent.charge, bytes);
+        let bytes = caught(|| home.measure(&lent.value)).filter(|&bytes| bytes <= home.settings.value_bytes);
+        if bytes.is_some_and(|bytes| home.charge(&mut lent.charge, bytes).is_err()) {
+            home.starve();
         }
         Lease::new(node)
+    }
+
+    /// Notes that a value was made beyond the bounds. Where that goes on, others may hold what they do not use: from time to
+    /// time their magazines are shared out.
+    fn starve(&self) {
+        // Relaxed: it paces a remedy and publishes nothing.
+        if self.starved.fetch_add(1, Ordering::Relaxed) % STARVED_PER_SHARE == STARVED_PER_SHARE - 1 {
+            self.tiers.share_out(|chain| self.spill(chain));
+        }
     }
 
     /// Takes in a value from outside, on the terms on which a lease comes back.

@@ -381,6 +381,13 @@ impl<P> Tiers<P> {
         }
     }
 
+    /// Moves the chains of all threads into the depot, for a thread that finds nothing there.
+    pub fn share_out(&self, mut free: impl FnMut(Chain<P>)) {
+        for chain in self.seize(|_| true) {
+            self.hand_over(chain, &mut free);
+        }
+    }
+
     /// Takes the chains of the magazines that `which` picks.
     fn seize(&self, which: impl Fn(&Magazine<P>) -> bool) -> Vec<Chain<P>> {
         // Held until the gates are open again, so that no close comes in between.
