@@ -17,6 +17,7 @@ mod builder;
 mod ended;
 mod guard;
 mod home;
+mod hooks;
 mod registry;
 mod reset;
 mod stats;
@@ -30,7 +31,8 @@ pub use stats::{DropReason, PoolStats};
 
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
-pub(crate) use home::{Home, Lent, Node, OwnHooks, Settings, dispose};
+pub(crate) use home::{Home, Lent, Node, Settings, dispose};
+pub(crate) use hooks::OwnHooks;
 pub(crate) use reset::both;
 
 use core::fmt;

@@ -25,7 +25,7 @@ fn one_limit_for_all_pools() {
     drop([(); 10].map(|()| buffers.get(10_000)));
     let stats = [pools[0].stats(), pools[1].stats(), buffers.stats()];
     let charged: u64 = stats.iter().map(|stats| stats.charged_bytes).sum();
-    assert!(charged <= 100_000 && charged >= 80_000, "{stats:?}");
+    assert!((80_000..=100_000).contains(&charged), "{stats:?}");
     assert_eq!(process_bytes() as u64, charged);
     assert!(stats.iter().map(|stats| stats.drops(DropReason::Budget)).sum::<u64>() >= 20, "{stats:?}");
     drop((pools, buffers));

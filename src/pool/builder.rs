@@ -2,7 +2,8 @@
 
 use super::Pool;
 use super::budget::Budget;
-use super::home::{Home, Hooks, OwnHooks, ResetBy, Settings};
+use super::home::{Home, Settings};
+use super::hooks::{Hooks, OwnHooks, ResetBy};
 use super::reset::{Reset, Verdict};
 use std::sync::Arc;
 use std::time::Duration;

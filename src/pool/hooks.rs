@@ -1,0 +1,94 @@
+//! How a value of a pool is made as good as new, measured, and judged.
+
+use super::home::Node;
+use super::reset::{Reset, Verdict};
+use super::stats::DropReason;
+use core::mem::size_of;
+
+/// How values of one pool are made as good as new and measured.
+pub(crate) trait Hooks<T>: Send + Sync {
+    /// Resets the value and tells what it costs while it is idle, or why it is not worth keeping.
+    fn judge(&self, value: &mut T, strikes: &mut u8) -> Judged;
+    fn retained_bytes(&self, value: &T) -> usize;
+}
+
+/// What became of a value at its reset, in one word: the bytes that it costs while it is idle, at least those of
+/// its node; or, from the top of the numbers down, why it is dropped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Judged(usize);
+
+impl Judged {
+    fn keep<T>(retained: usize) -> Self {
+        // No value keeps so much that it looks like a reason.
+        Self(size_of::<Node<T>>().saturating_add(retained).min(isize::MAX as usize))
+    }
+
+    pub(super) fn drop(reason: DropReason) -> Self {
+        Self(usize::MAX - reason as usize)
+    }
+
+    /// What a value with this charge has to come to, to keep it.
+    pub(super) fn of_charge(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn bytes(self) -> Result<usize, DropReason> {
+        let reasons = [DropReason::Verdict, DropReason::Panicked, DropReason::Underused];
+        reasons.into_iter().find(|&reason| self == Self::drop(reason)).map_or(Ok(self.0), Err)
+    }
+}
+
+/// The hooks of a type that knows itself.
+pub(crate) struct OwnHooks;
+
+impl<T: Reset> Hooks<T> for OwnHooks {
+    fn judge(&self, value: &mut T, strikes: &mut u8) -> Judged {
+        let used = value.used_bytes();
+        if value.reset() == Verdict::Discard {
+            return Judged::drop(DropReason::Verdict);
+        }
+        let retained = value.retained_bytes();
+        if is_underused(used, retained, strikes) {
+            Judged::drop(DropReason::Underused)
+        } else {
+            Judged::keep::<T>(retained)
+        }
+    }
+    fn retained_bytes(&self, value: &T) -> usize {
+        value.retained_bytes()
+    }
+}
+
+/// Hooks of a foreign type: a closure resets it, and what it keeps on the heap is not known.
+pub(crate) struct ResetBy<R>(pub(crate) R);
+
+impl<T, R: Fn(&mut T) -> Verdict + Send + Sync> Hooks<T> for ResetBy<R> {
+    fn judge(&self, value: &mut T, _: &mut u8) -> Judged {
+        match (self.0)(value) {
+            Verdict::Keep => Judged::keep::<T>(0),
+            Verdict::Discard => Judged::drop(DropReason::Verdict),
+        }
+    }
+    fn retained_bytes(&self, _: &T) -> usize {
+        0
+    }
+}
+
+/// What is larger than this, in bytes, has to earn its keep.
+const LARGE: usize = 4096;
+/// Uses in a row below a quarter that a large value survives.
+const STRIKES: u8 = 3;
+
+/// Whether a value is to be dropped for being far larger than its recent uses.
+///
+/// A value that keeps more than 4 KiB gets a strike for each use below a quarter of that, and goes with the
+/// fourth in a row. So of five uses in a row that a value serves, one needed a quarter of it: at worst a twentieth
+/// of what is kept is in use on average. (The rule, and its bound of 5 %, are those of Go's `encoding/json/jsontext`.)
+fn is_underused(used: usize, retained: usize, strikes: &mut u8) -> bool {
+    // A value that was never large has no strikes to forgive.
+    if retained <= LARGE {
+        return false;
+    }
+    *strikes = if used >= retained / 4 { 0 } else { *strikes + 1 };
+    *strikes > STRIKES
+}
