@@ -18,6 +18,7 @@ mod ended;
 mod guard;
 mod home;
 mod hooks;
+mod plain;
 mod registry;
 mod reset;
 mod stats;
@@ -25,6 +26,9 @@ mod stats;
 pub use budget::{process_bytes, set_process_limit};
 pub use builder::PoolBuilder;
 pub use ended::Outstanding;
+#[cfg(feature = "derive")]
+#[doc(inline)]
+pub use ebbtide_derive::Reset;
 pub use guard::Pooled;
 pub use reset::{Reset, Verdict};
 pub use stats::{DropReason, PoolStats};

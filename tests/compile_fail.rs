@@ -10,4 +10,7 @@ fn promises_of_the_type_system() {
     // Without a passing case trybuild only checks, and an assertion in a constant would not be seen.
     cases.pass("tests/compile_fail/pass/*.rs");
     cases.compile_fail("tests/compile_fail/*.rs");
+    if cfg!(feature = "derive") {
+        cases.compile_fail("tests/compile_fail/derive/*.rs");
+    }
 }

@@ -25,6 +25,8 @@ impl From<()> for Verdict {
 /// A pool calls [`reset`](Self::reset) when a lease ends, before anybody else can get the value. Afterwards
 /// nothing of the earlier use may be observable but spare capacity.
 ///
+/// `#[derive(Reset)]` (feature `derive`) writes it for a struct, and forgets no field.
+///
 /// # Examples
 ///
 /// ```
@@ -50,6 +52,12 @@ impl From<()> for Verdict {
 /// pool.get().tokens.push(7);
 /// assert!(pool.get().tokens.is_empty());
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no reset",
+    label = "`Reset` is not implemented for this type",
+    note = "under `#[derive(Reset)]` a field may say `#[reset(default)]`, `#[reset(with = ..)]` or `#[reset(skip)]`; \
+            a pool takes a foreign type by `Pool::with_reset`"
+)]
 pub trait Reset {
     /// Clears the value and says whether it is worth keeping.
     ///
@@ -217,6 +225,18 @@ impl<A: Reset, B: Reset, C: Reset> Reset for (A, B, C) {
     }
     fn used_bytes(&self) -> usize {
         self.0.used_bytes() + self.1.used_bytes() + self.2.used_bytes()
+    }
+}
+
+impl<A: Reset, B: Reset, C: Reset, D: Reset> Reset for (A, B, C, D) {
+    fn reset(&mut self) -> Verdict {
+        both(both(self.0.reset(), self.1.reset()), both(self.2.reset(), self.3.reset()))
+    }
+    fn retained_bytes(&self) -> usize {
+        self.0.retained_bytes() + self.1.retained_bytes() + self.2.retained_bytes() + self.3.retained_bytes()
+    }
+    fn used_bytes(&self) -> usize {
+        self.0.used_bytes() + self.1.used_bytes() + self.2.used_bytes() + self.3.used_bytes()
     }
 }
 
