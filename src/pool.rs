@@ -11,6 +11,45 @@
 //!
 //! **Not for** small plain buffers on one thread: a modern allocator is as fast there. A pool wins on values
 //! that are costly to build or to grow, and where memory must stay bounded.
+//!
+//! # A limit on leases
+//!
+//! A pool bounds what waits, not what is out: `get` never waits for others. Where there may be only so many of a thing,
+//! such as connections, a permit of tokio's `Semaphore` goes with each lease. The permit is taken first and dropped last
+//! (locals are dropped in reverse order, fields of a struct in theirs), so whoever waits for it finds the value back in
+//! the pool.
+//!
+//! ```
+//! use ebbtide::{Pool, Pooled};
+//! use std::sync::Arc;
+//! use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+//!
+//! struct Limited {
+//!     pool: Pool<Vec<u8>>,
+//!     permits: Arc<Semaphore>,
+//! }
+//!
+//! impl Limited {
+//!     /// Waits until fewer than the limit are out. A caller that is cancelled while it waits holds nothing.
+//!     async fn get(&self) -> (Pooled<Vec<u8>>, OwnedSemaphorePermit) {
+//!         let permit = Arc::clone(&self.permits).acquire_owned().await.expect("nobody closes the semaphore");
+//!         (self.pool.get(), permit)
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let limited = Limited { pool: Pool::new(Vec::new), permits: Arc::new(Semaphore::new(2)) };
+//! let first = limited.get().await;
+//! let (mut buffer, _permit) = limited.get().await;
+//! buffer.push(1);
+//! assert_eq!(limited.permits.available_permits(), 0); // a third would wait
+//! drop(first); // the lease goes back, then its permit
+//! assert_eq!(limited.permits.available_permits(), 1);
+//! let _third = limited.get().await;
+//! assert_eq!(limited.pool.stats().made, 2);
+//! # }
+//! ```
 
 mod budget;
 mod builder;

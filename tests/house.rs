@@ -107,6 +107,11 @@ fn sources() -> Vec<File> {
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
 
+/// The sources of the derive macro, a crate of its own beside the house.
+fn derive_sources() -> Vec<File> {
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("derive/src"))
+}
+
 fn allowed(floor: &str) -> Option<&'static [&'static str]> {
     HOUSE.iter().find(|(name, _)| *name == floor).map(|(_, below)| *below)
 }
@@ -279,6 +284,7 @@ fn features_gate_modules() {
 #[test]
 fn files_open_with_their_subject_and_stay_short() {
     none(bad_shape(&sources()));
+    none(bad_shape(&derive_sources()));
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 /// Counts how many of it are alive.
 #[derive(Clone, Default)]
@@ -65,6 +67,35 @@ fn try_get_takes_only_what_is_idle() {
     assert!(pool.try_get().is_none());
     drop(pool.get());
     assert!(pool.try_get().is_some());
+}
+
+/// The recipe of the module's docs, with many tasks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_semaphore_limits_leases() {
+    const LIMIT: usize = 3;
+    let (alive, pool) = tracked();
+    let permits = Arc::new(Semaphore::new(LIMIT));
+    let mut tasks = JoinSet::new();
+    for task in 0..64_u32 {
+        let (pool, permits) = (pool.clone(), Arc::clone(&permits));
+        tasks.spawn(async move {
+            let permit = permits.acquire_owned().await.expect("nobody closes the semaphore");
+            let mut held = (pool.get(), permit);
+            held.0.data.push(1);
+            tokio::task::yield_now().await;
+            // Some are cancelled while they hold a lease, or wait for a permit.
+            if task % 8 == 0 {
+                std::future::pending().await
+            }
+        });
+        if task % 8 == 0 {
+            tokio::task::yield_now().await;
+            tasks.abort_all();
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+    assert!((1..=LIMIT).contains(&alive.count()), "{} were out at once", alive.count());
+    assert_eq!((permits.available_permits(), pool.stats().outstanding()), (LIMIT, 0));
 }
 
 #[test]

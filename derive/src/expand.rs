@@ -144,7 +144,7 @@ impl Field<'_> {
             Action::Reset => quote_spanned!(ty.span()=> <#ty as ::ebbtide::Reset>::reset(&mut self.#member)),
             Action::With(with) => {
                 // A function pointer gives the closure's argument its type, and lets the closure capture nothing.
-                let call = Ident::new("call", Span::mixed_site());
+                let call = Ident::new("call", Span::mixed_site().located_at(with.span()));
                 quote_spanned! {with.span()=> {
                     let #call: fn(&mut #ty) -> _ = #with;
                     ::core::convert::Into::<::ebbtide::Verdict>::into(#call(&mut self.#member))
