@@ -14,10 +14,10 @@
 //!
 //! # A limit on leases
 //!
-//! A pool bounds what waits, not what is out: `get` never waits for others. Where there may be only so many of a thing,
-//! such as connections, a permit of tokio's `Semaphore` goes with each lease. The permit is taken first and dropped last
-//! (locals are dropped in reverse order, fields of a struct in theirs), so whoever waits for it finds the value back in
-//! the pool.
+//! A pool bounds what waits, not what is out: `get` never waits for others. Where only so many may be out at once, a
+//! permit of tokio's `Semaphore` goes with each lease. The permit is taken first and dropped last (locals are dropped in
+//! reverse order, fields in order), so a lease is back before the next is out. It limits leases, not values: one
+//! that came back may wait at its thread's hand while another thread makes its own.
 //!
 //! ```
 //! use ebbtide::{Pool, Pooled};
