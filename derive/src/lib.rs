@@ -1,7 +1,7 @@
 //! The derive macro of ebbtide's `Reset`, in a crate of its own as Rust wants it: use it through ebbtide's feature
 //! `derive`.
 //!
-//! [`action`] reads what the attributes of a field ask for, [`expand`] writes the impl.
+//! `action` reads what the attributes of a field ask for, `expand` writes the impl.
 
 mod action;
 mod expand;
