@@ -1,7 +1,7 @@
 //! The impl of `Reset`, written.
 //!
-//! Names of our own have the span `mixed_site`, so that the expression of an attribute cannot see them. What may be
-//! refused later by the compiler has the span of the field's type or of that expression.
+//! What the compiler may refuse later has the span of the field's type or of its attribute's expression, so that the
+//! error points there. That expression sees no local of ours.
 
 use crate::action::{Action, refuse};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
@@ -126,7 +126,8 @@ fn sum(fields: &[Field<'_>], method: &TokenStream) -> TokenStream {
     quote!(0usize #(#terms)*)
 }
 
-/// The local that says whether the value is kept. Each step shadows the one before.
+/// The local that says whether the value is kept. Each step shadows the one before; its hygiene is that of
+/// `macro_rules`, so the attributes' expressions cannot see it.
 fn keep() -> Ident {
     Ident::new("keep", Span::mixed_site())
 }
@@ -144,10 +145,13 @@ impl Field<'_> {
             Action::Reset => quote_spanned!(ty.span()=> <#ty as ::ebbtide::Reset>::reset(&mut self.#member)),
             Action::With(with) => {
                 // A function pointer gives the closure's argument its type, and lets the closure capture nothing.
-                let call = Ident::new("call", Span::mixed_site().located_at(with.span()));
+                // The expression stands before the locals, so it cannot see them either.
+                // Clippy takes the unit of a silent one for the user's own, for it has the span of the expression.
                 quote_spanned! {with.span()=> {
-                    let #call: fn(&mut #ty) -> _ = #with;
-                    ::core::convert::Into::<::ebbtide::Verdict>::into(#call(&mut self.#member))
+                    let call: fn(&mut #ty) -> _ = #with;
+                    #[allow(clippy::let_unit_value)]
+                    let answer = call(&mut self.#member);
+                    ::core::convert::Into::<::ebbtide::Verdict>::into(answer)
                 }}
             }
         };
