@@ -64,10 +64,10 @@ mod stats;
 
 pub use budget::{process_bytes, set_process_limit};
 pub use builder::PoolBuilder;
-pub use ended::Outstanding;
 #[cfg(feature = "derive")]
 #[doc(inline)]
 pub use ebbtide_derive::Reset;
+pub use ended::Outstanding;
 pub use guard::Pooled;
 pub use reset::{Reset, Verdict};
 pub use stats::{DropReason, PoolStats};
