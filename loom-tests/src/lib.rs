@@ -6,6 +6,7 @@
 
 use loom::cell::UnsafeCell;
 use loom::model::Builder;
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -95,5 +96,24 @@ impl Tally {
 
     pub fn get(&self) -> usize {
         self.0.load(Relaxed)
+    }
+}
+
+/// An allocator that overwrites what is freed, so that a touch of it finds no loom object and ends the model.
+#[derive(Debug)]
+pub struct Overwriting;
+
+// SAFETY: the system's allocator does the work, with the same arguments.
+unsafe impl GlobalAlloc for Overwriting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the block is still the caller's, and as large as its layout says.
+        unsafe { block.write_bytes(0xEB, layout.size()) };
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) };
     }
 }

@@ -5,16 +5,19 @@
 //! (`membarrier`, private expedited), so that the frequent side only has to keep the compiler from
 //! reordering. Where that is not to be had (another system, a seccomp filter) both sides use a full fence.
 //!
-//! In models all are `SeqCst` fences: what is checked is the protocol above, not the kernel's promise.
+//! In models both sides are `SeqCst` fences: what is checked is the protocol above, not the kernel's promise.
 
 use crate::sync::{MODELLED, Ordering, compiler_fence, fence};
 use std::sync::OnceLock;
 
-/// The light side, where `must_be_full` said that the heavy one reaches other threads. Elsewhere use [`full`].
+/// The light side, if the heavy one `reaches` other threads. Where it does not, this is no fence, in models too: use
+/// [`full`].
 #[inline(always)]
-pub fn light() {
+pub fn light(reaches: bool) {
     if MODELLED {
-        fence(Ordering::SeqCst);
+        if reaches {
+            fence(Ordering::SeqCst);
+        }
     } else {
         // The processor may still delay the store behind the load: the heavy side's interrupt drains it.
         compiler_fence(Ordering::SeqCst);

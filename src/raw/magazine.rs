@@ -22,7 +22,7 @@
 use super::barrier;
 use super::chain::{Chain, List};
 use crate::sync::count::{self, AtomicU64};
-use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, UnsafeCell};
 use core::fmt;
 use core::ptr::NonNull;
 
@@ -48,7 +48,7 @@ pub struct Magazine<P> {
     open: u32,
     list: UnsafeCell<List<P>>,
     /// The length of `list`. Written by whoever may touch the list, read by anybody as a hint.
-    waiting: count::AtomicUsize,
+    waiting: AtomicUsize,
     /// Nodes taken out by the owner, for statistics.
     takes: AtomicU64,
     /// `takes` at the last look of a trim.
@@ -72,7 +72,7 @@ impl<P> Magazine<P> {
             depth,
             open,
             list: UnsafeCell::new(List::new()),
-            waiting: count::AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             takes: AtomicU64::new(0),
             takes_seen: AtomicU64::new(0),
             batch: count::AtomicUsize::new(1),
@@ -104,8 +104,11 @@ impl<P> Magazine<P> {
         input: I,
         work: impl FnOnce(&mut List<P>, &mut usize, I) -> R,
     ) -> Result<R, I> {
+        // SAFETY: valid by the caller's promise. It is looked at in models only, where a gate that wants a full fence
+        // must get none here.
+        let reaches = unsafe { (*this.as_ptr()).open } == OPEN;
         // SAFETY: the caller's promise, passed on.
-        unsafe { Self::with_fence(this, barrier::light, OPEN, input, work) }
+        unsafe { Self::with_fence(this, || barrier::light(reaches), OPEN, input, work) }
     }
 
     /// As `with_light`, also where the gate wants a full fence.
@@ -121,7 +124,7 @@ impl<P> Magazine<P> {
         // SAFETY: valid by the caller's promise.
         if unsafe { (*this.as_ptr()).open } == OPEN {
             // SAFETY: the caller's promise, passed on.
-            unsafe { Self::with_fence(this, barrier::light, OPEN, input, work) }
+            unsafe { Self::with_fence(this, || barrier::light(true), OPEN, input, work) }
         } else {
             // SAFETY: the caller's promise, passed on.
             unsafe { Self::with_fence(this, barrier::full, OPEN_BEHIND_FENCE, input, work) }

@@ -8,6 +8,12 @@ mod lanes;
 mod shared;
 #[cfg(loom)]
 mod slot;
+#[cfg(loom)]
+mod tiers;
+
+#[cfg(loom)]
+#[global_allocator]
+static OVERWRITING: loom_tests::Overwriting = loom_tests::Overwriting;
 
 #[cfg(not(loom))]
 #[test]
