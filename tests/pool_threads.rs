@@ -367,7 +367,7 @@ fn disturbed(builder: PoolBuilder, times: usize, disturb: impl Fn(&Pool<Value>))
 #[test]
 fn trimming_beside_working_threads_loses_nothing() {
     both(|builder| {
-        disturbed(builder, 3_000, |pool| {
+        disturbed(builder, 500, |pool| {
             pool.trim();
         })
     });
@@ -375,7 +375,7 @@ fn trimming_beside_working_threads_loses_nothing() {
 
 #[test]
 fn clearing_beside_working_threads_loses_nothing() {
-    both(|builder| disturbed(builder, 3_000, Pool::clear));
+    both(|builder| disturbed(builder, 500, Pool::clear));
 }
 
 #[test]
