@@ -152,8 +152,8 @@ impl<T: Send + 'static> Home<T> {
     }
 
     fn node(home: &Arc<Self>, value: T) -> Box<Node<T>> {
-        let node = Node::new(Lent { value, strikes: 0, charge: UNCHARGED, home: Arc::clone(home) });
-        home.tiers.settle(&node);
+        let mut node = Node::new(Lent { value, strikes: 0, charge: UNCHARGED, home: Arc::clone(home) });
+        Tiers::settle(&mut node);
         node
     }
 

@@ -188,8 +188,12 @@ impl<P> Tiers<P> {
     }
 
     /// Makes this thread the one that a new node was taken by.
-    pub fn settle(&self, node: &Node<P>) {
-        node.home.set(self.begun(threads::number()).map(NonNull::from));
+    pub fn settle(node: &mut Node<P>)
+    where
+        P: Homed,
+    {
+        let magazine = node.payload.tiers().begun(threads::number()).map(NonNull::from);
+        node.home.set(magazine);
     }
 
     /// Gives a node back to the magazine that it was taken from, if it can. Else the node goes to `put_slow_here`.
