@@ -45,6 +45,9 @@ fn vector(c: &mut Criterion) {
     let mut group = c.benchmark_group("pool/vector_4k");
     let pool = pooled();
     group.bench_function("ebbtide", |b| b.iter(|| write(&mut pool.get())));
+    // What a system without `membarrier` gets.
+    let fenced = Pool::builder().full_fence(true).build(|| Vec::with_capacity(ROOM));
+    group.bench_function("full_fence", |b| b.iter(|| write(&mut fenced.get())));
     group.bench_function("thread_local", |b| {
         b.iter(|| {
             let mut vector = pop();
