@@ -12,8 +12,8 @@ ingest: an axum service that sums up JSON documents, three times over, to see wh
     cargo run --release --example ingest -- --quick         the same in under 20 seconds, less exact
     cargo run --release --example ingest -- --serve ebbtide just the service, for curl or a load tool
 
-Modes: `floor` reads and drops every frame and answers nothing; what it costs, any axum server costs. `plain` takes axum's
-`Bytes` and builds its summary in standard types. `ebbtide` does the same work in request memory that flows back.
+Modes: `floor` reads and drops every frame and answers nothing; what it costs, any axum server costs. `plain` copies the
+body into a `Vec` and builds its summary in standard types. `ebbtide` does the same work in request memory that flows back.
 
 The demonstration starts itself once for each mode, drives all three with real HTTP over loopback in interleaved rounds,
 and prints a table, a scene with clients that trickle their uploads, the ledger of what is still out, and a verdict.

@@ -237,8 +237,8 @@ pub fn scenes(scenes: &[(Mode, Scene)], document: &Document) -> bool {
 }
 
 const TRICKLE_NOTE: &str = "\
-(axum's `Bytes` keeps every frame, and with it a read buffer of hyper's, until the body is whole. Copying each frame into
-one `Vec` at once bounds memory as well; the pool adds that the large allocation is not made anew for each request.)
+(Both copy each frame at once, plain into a `Vec`. axum's `Bytes`, which plain does without, keeps every frame, and with
+it a read buffer of hyper's, until the body is whole: many times the memory in this scene.)
 ";
 
 fn ratio_of(scenes: &[(Mode, Scene)]) -> f64 {

@@ -1,11 +1,11 @@
 //! The service in one of its modes, on a socket, until it is told to stop.
 
 use crate::answer::Problem;
-use crate::interceptors::{Request, refusal};
+use crate::interceptors::refusal;
 use crate::{plain, pooled};
 use axum::Router;
 use axum::body::Body;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
 use axum::serve::ListenerExt;
@@ -99,13 +99,6 @@ async fn drain(mut body: Body) -> &'static str {
         drop(frame);
     }
     "{}"
-}
-
-/// Whether a request announces more than the limit.
-pub fn is_too_long(request: &Request, limit: usize) -> bool {
-    let announced = request.headers().get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    announced.is_some_and(|length| length > limit as u64)
 }
 
 pub fn too_large() -> Response {
