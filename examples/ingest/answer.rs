@@ -4,7 +4,7 @@
 //! is made for them.
 
 use crate::summary::{Number, Range, Summary};
-use crate::table::{Memory, Node, Step, Table};
+use crate::table::{Memory, Node, Table};
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
@@ -65,7 +65,7 @@ impl<'m, M: Memory<'m>> Serialize for Field<'_, 'm, M> {
         )?;
         json.serialize_entry("count", &self.node.count)?;
         json.serialize_entry("types", &Types(self.node))?;
-        if let Some(range) = &self.node.range {
+        if let Some(range) = self.table.range(self.node) {
             json.serialize_entry("range", range)?;
         }
         if let Some(longest) = self.node.longest {
@@ -132,14 +132,14 @@ struct Path<'x, 'm, M: Memory<'m>> {
 
 impl<'m, M: Memory<'m>> fmt::Display for Path<'_, 'm, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if matches!(self.node.step, Step::Root) {
+        if std::ptr::eq(self.node, &self.table.nodes()[0]) {
             return f.write_str("$");
         }
         let parent = &self.table.nodes()[self.node.parent as usize];
         Path { table: self.table, node: parent, body: PhantomData }.fmt(f)?;
-        match self.node.step {
-            Step::Root | Step::Item => f.write_str("[]"),
-            Step::Member(name) => write_name(self.table.read(name), f),
+        match self.node.name {
+            None => f.write_str("[]"),
+            Some(name) => write_name(self.table.read(name), f),
         }
     }
 }

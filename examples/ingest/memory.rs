@@ -1,5 +1,6 @@
 //! The two memories of a summary: the heap, and a request's arena. Everything else is the same code.
 
+use crate::summary::Range;
 use crate::table::{Memory, Node};
 use ebbtide::arena::{Arena, ArenaVec};
 
@@ -19,12 +20,18 @@ pub enum HeapText<'m> {
 pub struct Heap<'m> {
     nodes: Vec<Node<HeapText<'m>>>,
     slots: Vec<u32>,
+    ranges: Vec<Range>,
     copied: String,
 }
 
 impl Heap<'_> {
     pub fn new(expected: usize) -> Self {
-        Self { nodes: Vec::with_capacity(expected), slots: vec![0; slots_for(expected)], copied: String::new() }
+        Self {
+            nodes: Vec::with_capacity(expected),
+            slots: vec![0; slots_for(expected)],
+            ranges: Vec::new(),
+            copied: String::new(),
+        }
     }
 }
 
@@ -73,6 +80,18 @@ impl<'m> Memory<'m> for Heap<'m> {
         self.slots.clear();
         self.slots.resize(count, 0);
     }
+
+    fn ranges(&self) -> &[Range] {
+        &self.ranges
+    }
+
+    fn ranges_mut(&mut self) -> &mut [Range] {
+        &mut self.ranges
+    }
+
+    fn push_range(&mut self, range: Range) {
+        self.ranges.push(range);
+    }
 }
 
 /// A request's arena, through two cursors: the nodes grow in one while texts and slots are laid down in the other.
@@ -80,12 +99,15 @@ pub struct InArena<'x, 'm> {
     nodes: ArenaVec<'x, 'm, Node<&'m str>>,
     rest: &'x mut Arena<'m>,
     slots: &'m mut [u32],
+    /// Of which the first `in_use` are.
+    ranges: &'m mut [Range],
+    in_use: usize,
 }
 
 impl<'x, 'm> InArena<'x, 'm> {
     pub fn new(expected: usize, nodes: &'x mut Arena<'m>, rest: &'x mut Arena<'m>) -> Self {
         let slots = rest.alloc_slice_fill_with(slots_for(expected), |_| 0);
-        Self { nodes: nodes.vec(expected), rest, slots }
+        Self { nodes: nodes.vec(expected), rest, slots, ranges: &mut [], in_use: 0 }
     }
 }
 
@@ -126,5 +148,23 @@ impl<'m> Memory<'m> for InArena<'_, 'm> {
 
     fn renew_slots(&mut self, count: usize) {
         self.slots = self.rest.alloc_slice_fill_with(count, |_| 0);
+    }
+
+    fn ranges(&self) -> &[Range] {
+        &self.ranges[..self.in_use]
+    }
+
+    fn ranges_mut(&mut self) -> &mut [Range] {
+        &mut self.ranges[..self.in_use]
+    }
+
+    fn push_range(&mut self, range: Range) {
+        if self.in_use == self.ranges.len() {
+            let room = (2 * self.in_use).max(4);
+            self.ranges =
+                self.rest.alloc_slice_fill_with(room, |index| self.ranges.get(index).copied().unwrap_or(range));
+        }
+        self.ranges[self.in_use] = range;
+        self.in_use += 1;
     }
 }

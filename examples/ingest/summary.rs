@@ -9,6 +9,7 @@ use crate::table::Key;
 use crate::table::Memory;
 use crate::table::Table;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::de::Read;
 use std::fmt;
 
 /// A document with more distinct paths than this has the rest of its values skipped, and says so. One that is made of
@@ -27,10 +28,17 @@ impl<'m, M: Memory<'m>> Summary<M> {
     /// Sums up `document`, or says where it stops being JSON.
     pub fn of(document: &'m [u8], memory: M) -> serde_json::Result<Self> {
         let mut summary = Self { table: Table::new(memory), bytes: document.len(), values: 0, skipped: 0 };
-        let mut parser = serde_json::Deserializer::from_slice(document);
-        At { node: Table::<M>::ROOT, summary: &mut summary }.deserialize(&mut parser)?;
-        parser.end()?;
+        // One look at the whole text is cheaper than one at each string. Without it, the parser says where it is wrong.
+        match std::str::from_utf8(document) {
+            Ok(text) => summary.parse(serde_json::Deserializer::from_str(text))?,
+            Err(_) => summary.parse(serde_json::Deserializer::from_slice(document))?,
+        }
         Ok(summary)
+    }
+
+    fn parse<R: Read<'m>>(&mut self, mut parser: serde_json::Deserializer<R>) -> serde_json::Result<()> {
+        At { node: Table::<M>::ROOT, summary: self }.deserialize(&mut parser)?;
+        parser.end()
     }
 
     /// Counts an object's value without looking at it; its path found no room.
@@ -102,12 +110,11 @@ pub struct Range {
 }
 
 impl Range {
-    fn widen(range: &mut Option<Self>, number: Number) {
-        match range {
-            None => *range = Some(Self { min: number, max: number }),
-            Some(range) if number.less_than(range.min) => range.min = number,
-            Some(range) if range.max.less_than(number) => range.max = number,
-            Some(_) => {}
+    pub fn widen(&mut self, number: Number) {
+        if number.less_than(self.min) {
+            self.min = number;
+        } else if self.max.less_than(number) {
+            self.max = number;
         }
     }
 }
@@ -128,7 +135,7 @@ impl<'m, M: Memory<'m>> At<'_, M> {
 
     fn number(mut self, number: Number) {
         self.count(Kinds::NUMBER);
-        Range::widen(&mut self.summary.table.node_mut(self.node).range, number);
+        self.summary.table.widen_range(self.node, number);
     }
 
     fn string(mut self, text: Key<'m, '_>) {

@@ -5,7 +5,7 @@
 //! table (linear probing, at most half full), with the standard library's keyed hash, since strangers choose the keys.
 //! An item of an array may be the last node above [`MOST_PATHS`](crate::summary::MOST_PATHS), one for each array.
 
-use crate::summary::{Kinds, Range};
+use crate::summary::{Kinds, Number, Range};
 use std::hash::{BuildHasher, RandomState};
 
 /// No node: the root is never looked for, so its number is free to say this.
@@ -28,6 +28,10 @@ pub trait Memory<'m> {
     fn slots_mut(&mut self) -> &mut [u32];
     /// Replaces the slots by as many empty ones, a power of two.
     fn renew_slots(&mut self, count: usize);
+
+    fn ranges(&self) -> &[Range];
+    fn ranges_mut(&mut self) -> &mut [Range];
+    fn push_range(&mut self, range: Range);
 }
 
 /// A text as the parser hands it over: from the body, or unescaped into a buffer that the next string overwrites.
@@ -46,18 +50,14 @@ impl Key<'_, '_> {
     }
 }
 
-/// One step of a path, seen from its parent.
-#[derive(Clone, Copy)]
-pub enum Step<T> {
-    Root,
-    Item,
-    Member(T),
-}
-
-/// A path, and what was found there.
+/// A path, and what was found there. Most of a request's memory is nodes, so what is rare stands elsewhere.
 pub struct Node<T> {
-    pub step: Step<T>,
+    /// The key of an object's member; the root and the items of an array have none.
+    pub name: Option<T>,
+    pub longest: Option<T>,
     pub parent: u32,
+    /// A body has less than 4 GiB, and no more values than bytes.
+    pub count: u32,
     hash: u32,
     /// The items' node of an array that stands here.
     item: u32,
@@ -65,25 +65,24 @@ pub struct Node<T> {
     first: u32,
     /// The sibling that followed last time.
     follower: u32,
+    /// The number of the range of numbers here, and one.
+    range: u32,
     pub kinds: Kinds,
-    pub count: u64,
-    pub range: Option<Range>,
-    pub longest: Option<T>,
 }
 
 impl<T> Node<T> {
-    fn new(step: Step<T>, parent: u32, hash: u32) -> Self {
+    fn new(name: Option<T>, parent: u32, hash: u32) -> Self {
         Self {
-            step,
+            name,
+            longest: None,
             parent,
+            count: 0,
             hash,
             item: NONE,
             first: NONE,
             follower: NONE,
+            range: NONE,
             kinds: Kinds::default(),
-            count: 0,
-            range: None,
-            longest: None,
         }
     }
 }
@@ -98,7 +97,7 @@ impl<'m, M: Memory<'m>> Table<M> {
     pub const ROOT: u32 = 0;
 
     pub fn new(mut memory: M) -> Self {
-        memory.push(Node::new(Step::Root, Self::ROOT, 0));
+        memory.push(Node::new(None, Self::ROOT, 0));
         Self { memory, hasher: RandomState::new() }
     }
 
@@ -116,6 +115,22 @@ impl<'m, M: Memory<'m>> Table<M> {
 
     fn node(&self, node: u32) -> &Node<M::Text> {
         &self.memory.nodes()[node as usize]
+    }
+
+    /// The range of the numbers at `node`, if there were any.
+    pub fn range(&self, node: &Node<M::Text>) -> Option<&Range> {
+        self.memory.ranges().get(node.range.checked_sub(1)? as usize)
+    }
+
+    /// Lets the range of numbers at `node` take in `number`.
+    pub fn widen_range(&mut self, node: u32, number: Number) {
+        match self.node(node).range {
+            NONE => {
+                self.memory.push_range(Range { min: number, max: number });
+                self.node_mut(node).range = self.memory.ranges().len() as u32;
+            }
+            known => self.memory.ranges_mut()[known as usize - 1].widen(number),
+        }
     }
 
     /// Keeps `text` as the longest string at `node` if it is that.
@@ -138,7 +153,7 @@ impl<'m, M: Memory<'m>> Table<M> {
     pub fn item(&mut self, of: u32) -> u32 {
         match self.node(of).item {
             NONE => {
-                let made = self.push(Node::new(Step::Item, of, 0));
+                let made = self.push(Node::new(None, of, 0));
                 self.node_mut(of).item = made;
                 made
             }
@@ -163,10 +178,7 @@ impl<'m, M: Memory<'m>> Table<M> {
 
     fn is_member(&self, node: u32, of: u32, key: &str) -> bool {
         let node = self.node(node);
-        match node.step {
-            Step::Member(name) => node.parent == of && self.read(name) == key,
-            Step::Root | Step::Item => false,
-        }
+        node.parent == of && node.name.is_some_and(|name| self.read(name) == key)
     }
 
     #[cold]
@@ -186,7 +198,7 @@ impl<'m, M: Memory<'m>> Table<M> {
             return None;
         }
         let name = self.keep(key);
-        let made = self.push(Node::new(Step::Member(name), of, hash));
+        let made = self.push(Node::new(Some(name), of, hash));
         self.memory.slots_mut()[slot] = made;
         self.make_room();
         Some(made)
@@ -209,7 +221,7 @@ impl<'m, M: Memory<'m>> Table<M> {
         let mask = slots * 2 - 1;
         for number in 1..nodes {
             let node = self.node(number as u32);
-            if !matches!(node.step, Step::Member(_)) {
+            if node.name.is_none() {
                 continue;
             }
             let mut slot = node.hash as usize & mask;
