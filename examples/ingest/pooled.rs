@@ -8,6 +8,7 @@ use crate::serve::{Outstanding, Settings, too_large};
 use crate::summary::{Summary, expected_paths};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -28,7 +29,7 @@ pub fn router(settings: &Settings) -> (Router, Ledger) {
         .with(Carried(Quota::new(settings.quota)));
     // The first is the outermost.
     let layers = (ScopeLayer::with(scopes.clone()).chain(interceptors), DefaultBodyLimit::max(settings.body_limit));
-    let router = Router::new().route("/ingest", post(ingest)).layer(layers);
+    let router = Router::new().route("/ingest", post(ingest.layer(layers)));
     (router, Ledger { scopes, buffers })
 }
 
