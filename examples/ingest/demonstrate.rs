@@ -124,10 +124,12 @@ async fn measure(
     Ok((figures, players))
 }
 
-/// One round against each mode. Another mode begins each time, so that none always follows the same one.
+/// One round against each mode, in another order each time: in six rounds, every order of three modes.
 async fn round(players: &mut [Player], number: usize, of: usize, span: Duration) -> io::Result<()> {
     let mut progress = vec![String::new(); players.len()];
+    let backwards = number % 2 == 1;
     for turn in 0..players.len() {
+        let turn = if backwards { players.len() - 1 - turn } else { turn };
         let turn = (turn + number) % players.len();
         let player = &mut players[turn];
         let per_second = player.load.round(span).await?;
