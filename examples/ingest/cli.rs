@@ -12,8 +12,9 @@ ingest: an axum service that sums up JSON documents, three times over, to see wh
     cargo run --release --example ingest -- --quick         the same in under 20 seconds, less exact
     cargo run --release --example ingest -- --serve ebbtide just the service, for curl or a load tool
 
-Modes: `floor` reads and drops every frame and answers nothing; what it costs, any axum server costs. `plain` copies the
-body into a `Vec` and builds its summary in standard types. `ebbtide` does the same work in request memory that flows back.
+Modes: `floor` reads and drops every frame and answers nothing; what it costs, any axum server costs. `plain` takes axum's
+`Bytes` and builds its summary in standard types. `ebbtide` does the same work in request memory that flows back. `copying`
+is plain with each frame of the body copied at once by hand; it appears in the scene with trickled uploads only.
 
 The demonstration starts itself once for each mode, drives all three with real HTTP over loopback in interleaved rounds,
 and prints a table, a scene with clients that trickle their uploads, the ledger of what is still out, and a verdict.
@@ -27,7 +28,7 @@ DEMONSTRATION
     --connections N     connections kept alive to each mode               [8]
 
 SERVICE
-    --serve MODE        serve one mode until Ctrl-C or SIGTERM: floor, plain or ebbtide
+    --serve MODE        serve one mode until Ctrl-C or SIGTERM: floor, plain, copying or ebbtide
     --listen ADDRESS    where                                             [127.0.0.1:3000]
 
     POST /ingest takes a document, with or without Content-Length, and answers with its summary. Errors are JSON too:

@@ -149,7 +149,7 @@ impl Player {
 
 async fn scenes(wish: &Demonstration, document: &Document) -> io::Result<Vec<(Mode, trickle::Scene)>> {
     let mut scenes = Vec::new();
-    for mode in [Mode::Plain, Mode::Ebbtide] {
+    for mode in Mode::TRICKLED {
         eprintln!("{} clients trickle their uploads to {} ..", trickle::CLIENTS, mode.name());
         scenes.push((mode, trickle::play(mode, &wish.settings, document).await?));
     }

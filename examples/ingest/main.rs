@@ -17,6 +17,7 @@ mod child;
 mod cli;
 mod client;
 mod conduct;
+mod copied;
 mod demonstrate;
 mod documents;
 mod interceptors;

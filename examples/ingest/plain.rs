@@ -1,22 +1,22 @@
-//! The mode `plain`: standard types and tower middleware; as good as it can be made without pooling.
+//! The mode `plain`: axum's `Bytes`, standard types, tower middleware; as good as it can be made without pooling.
 //!
 //! Middleware with named futures, not `middleware::from_fn`, which boxes two futures a request and clones the inner
 //! service. It is laid around the handler: `Router::layer` would box a service and a future more for each request.
-//! The body is not taken by axum's `Bytes`, which keeps every frame and copies all of them at the end; see [`collect`].
+//! Its sibling `copying` differs in how it takes the body: see `copied`.
 
 use crate::answer::Problem;
+use crate::copied::Copied;
 use crate::interceptors::{AccessLog, Quota, Request, Step, TokenCheck, refusal};
 use crate::memory::Heap;
 use crate::serve::{Settings, too_large};
 use crate::summary::{Summary, expected_paths};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::FromRequest;
+use axum::extract::{DefaultBodyLimit, FromRequest};
 use axum::handler::Handler;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
-use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
 use std::convert::Infallible;
 use std::ops::{ControlFlow, Deref};
@@ -24,17 +24,31 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tower::{Layer, Service};
 
+/// The service with axum's `Bytes`.
 pub fn router(settings: &Settings) -> Router {
-    // The first is the outermost.
-    let layers = (
+    let limit = DefaultBodyLimit::max(settings.body_limit);
+    let handler = ingest::<Checked>.layer((layers(settings), limit));
+    Router::new().route("/ingest", post(handler)).with_state(settings.body_limit)
+}
+
+/// The service that copies each frame at once.
+pub fn copying(settings: &Settings) -> Router {
+    let handler = ingest::<Copied>.layer(layers(settings));
+    Router::new().route("/ingest", post(handler)).with_state(settings.body_limit)
+}
+
+type Layers = (StepLayer<AccessLog>, StepLayer<TokenCheck>, StepLayer<Quota>);
+
+/// The first is the outermost.
+fn layers(settings: &Settings) -> Layers {
+    (
         StepLayer(AccessLog::new(settings.show_log)),
         StepLayer(TokenCheck::new(&settings.token)),
         StepLayer(Quota::new(settings.quota)),
-    );
-    Router::new().route("/ingest", post(ingest.layer(layers))).with_state(settings.body_limit)
+    )
 }
 
-async fn ingest(body: Collected) -> Response {
+async fn ingest<B: Deref<Target = [u8]>>(body: B) -> Response {
     let summary = match Summary::of(&body, Heap::new(expected_paths(&body))) {
         Ok(summary) => summary,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &Problem::in_document(&error)),
@@ -48,65 +62,30 @@ async fn ingest(body: Collected) -> Response {
     response
 }
 
-/// A whole body: the one frame that it came in, or a copy of several.
-enum Collected {
-    Frame(Bytes),
-    Copied(Vec<u8>),
-}
+/// `Bytes` whose limit is also held against the `Content-Length`, before anything is read.
+struct Checked(Bytes);
 
-impl Deref for Collected {
+impl Deref for Checked {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match self {
-            Self::Frame(frame) => frame,
-            Self::Copied(bytes) => bytes,
-        }
+        &self.0
     }
 }
 
-impl FromRequest<usize> for Collected {
+impl FromRequest<usize> for Checked {
     type Rejection = Response;
 
     async fn from_request(request: Request, limit: &usize) -> Result<Self, Response> {
-        collect(request.into_body(), *limit).await
-    }
-}
-
-/// Bytes reserved on a client's word alone.
-const AHEAD: usize = 64 << 10;
-/// How many times what has arrived may be reserved, once that is more than `AHEAD`.
-const FACTOR: usize = 4;
-
-/// Collects a body of at most `limit` bytes.
-///
-/// A frame is a slice of hyper's read buffer, which cannot be read into again while the frame is held: hyper makes a new
-/// one, of up to 417,792 bytes. So frames are copied into one vector as they arrive, but for one that is the whole body.
-/// With the `Content-Length` known the vector is made once, at its length.
-async fn collect(mut body: Body, limit: usize) -> Result<Collected, Response> {
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| refusal(StatusCode::BAD_REQUEST, &Problem::new("the body could not be read")))?;
-        let Ok(data) = frame.into_data() else { continue };
-        let arrived = bytes.len() + data.len();
-        if arrived > limit {
+        if request.body().size_hint().lower() > *limit as u64 {
             return Err(too_large());
         }
-        if bytes.is_empty() && body.is_end_stream() {
-            return Ok(Collected::Frame(data));
+        match Bytes::from_request(request, limit).await {
+            Ok(body) => Ok(Self(body)),
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+            Err(rejection) => Err(refusal(rejection.status(), &Problem::new("the body could not be read"))),
         }
-        if arrived > bytes.capacity() {
-            let claimed = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).saturating_add(arrived);
-            let room = claimed.min(AHEAD.max(FACTOR * arrived)) - bytes.len();
-            // Without a length only growth by doubling keeps the copies few.
-            if claimed > arrived { bytes.reserve_exact(room) } else { bytes.reserve(room) }
-        }
-        bytes.extend_from_slice(&data);
     }
-    Ok(Collected::Copied(bytes))
 }
 
 /// Puts a [`Step`] around a service.

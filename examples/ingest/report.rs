@@ -237,13 +237,17 @@ pub fn scenes(scenes: &[(Mode, Scene)], document: &Document) -> bool {
 }
 
 const TRICKLE_NOTE: &str = "\
-(Both copy each frame at once, plain into a `Vec`. axum's `Bytes`, which plain does without, keeps every frame, and with
-it a read buffer of hyper's, until the body is whole: many times the memory in this scene.)
+(axum's `Bytes`, in plain, keeps every frame, and with it a read buffer of hyper's, until the body is whole. `copying` is
+plain with each frame copied at once into a `Vec`, by hand: that is the cure, with a pool or without. The pool adds that
+the large allocation is not made anew for each request, and keeps some memory for it.)
 ";
 
+fn peak_of(scenes: &[(Mode, Scene)], wanted: Mode) -> u64 {
+    scenes.iter().find(|(mode, _)| *mode == wanted).map_or(0, |(_, scene)| scene.peak)
+}
+
 fn ratio_of(scenes: &[(Mode, Scene)]) -> f64 {
-    let peak = |wanted| scenes.iter().find(|(mode, _)| *mode == wanted).map_or(0, |(_, scene)| scene.peak) as f64;
-    peak(Mode::Plain) / peak(Mode::Ebbtide).max(1.0)
+    peak_of(scenes, Mode::Plain) as f64 / peak_of(scenes, Mode::Ebbtide).max(1) as f64
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -279,7 +283,7 @@ pub fn verdict(figures: &[Figures], scenes: &[(Mode, Scene)], clear: bool, right
         compare(above, "fewer", "more"),
         compare(with, "fewer", "more"),
         compare(ratio_of(scenes), "less", "more"),
-        losses(figures),
+        losses(figures, scenes),
         if clear && right { "" } else { " AND IT FAILED: see above." },
     );
 }
@@ -290,7 +294,7 @@ fn compare(times: f64, less: &str, more: &str) -> String {
 }
 
 /// Where ebbtide is behind, as far as it was seen in this run.
-fn losses(figures: &[Figures]) -> String {
+fn losses(figures: &[Figures], scenes: &[(Mode, Scene)]) -> String {
     let (plain, ebbtide) = (of(figures, Mode::Plain), of(figures, Mode::Ebbtide));
     let mut losses = Vec::new();
     if speed(figures).high < 1.0 {
@@ -314,6 +318,10 @@ fn losses(figures: &[Figures]) -> String {
         if ours > theirs {
             losses.push(format!("{} MB of RSS when idle, which its pools and arenas keep", megabytes(ours - theirs)));
         }
+    }
+    let (by_hand, ours) = (peak_of(scenes, Mode::Copying), peak_of(scenes, Mode::Ebbtide));
+    if ours > by_hand {
+        losses.push(format!("{} MB for trickling clients beside frames copied by hand", megabytes(ours - by_hand)));
     }
     if losses.is_empty() { "nowhere in this run".to_owned() } else { losses.join(", ") }
 }
