@@ -20,18 +20,20 @@ use crate::raw::store::Disposal;
 use crate::raw::threads::EndingThread;
 use crate::raw::tiers::Tiers;
 use crate::raw::unwind::caught;
-use crate::sync::count::AtomicUsize;
+use crate::sync::count::{AtomicBool, AtomicUsize};
 use crate::sync::{Ordering, fence};
 use core::fmt;
 use core::mem::size_of;
 use core::task::Waker;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::thread::panicking;
+use std::thread::{panicking, sleep};
 use std::time::{Duration, Instant};
 
 /// Chains that one ageing call handles at most: some tens of microseconds.
 const CHAINS_A_TRIM: usize = 256;
+/// Time between two looks at a close that is not finished.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// Values made beyond the bounds before the magazines of other threads are shared out, which costs some microseconds.
 const STARVED_PER_SHARE: usize = 64;
 
@@ -59,6 +61,8 @@ pub(crate) struct Home<T> {
     settings: Settings,
     counts: Counts,
     waiters: Waiters,
+    /// Whether a close has still to be finished.
+    unfinished: AtomicBool,
     /// Values made beyond the bounds.
     starved: AtomicUsize,
     ageing: Mutex<Ageing>,
@@ -99,6 +103,7 @@ impl<T: Send + 'static> Home<T> {
             settings,
             counts: Counts::default(),
             waiters: Waiters::default(),
+            unfinished: AtomicBool::new(false),
             starved: AtomicUsize::new(0),
             ageing: Mutex::default(),
         });
@@ -243,17 +248,35 @@ impl<T: Send + 'static> Home<T> {
         self.tiers.is_closed() && self.counts.live() == 0
     }
 
+    /// Whether the last close found an owner busy all the while: it was put off its processor there, and will leave a
+    /// node behind. Whoever waits for the end looks again, since nobody else may.
+    fn is_unfinished(&self) -> bool {
+        // Acquire: pairs with the Release in `close`, so that the next look finds this home noted.
+        self.unfinished.load(Ordering::Acquire)
+    }
+
     /// Whether the pool has ended; if not, `waker` is woken when it has.
     pub(crate) fn poll_ended(&self, waker: &Waker) -> bool {
         registry::finish();
-        self.waiters.note(waker, || self.has_ended())
+        let ended = self.waiters.note(waker, || self.has_ended());
+        if !ended && self.is_unfinished() {
+            waker.wake_by_ref();
+        }
+        ended
     }
 
     /// Blocks until the pool has ended, or until `deadline`.
     pub(crate) fn wait_ended(&self, deadline: Instant) -> Result<(), Outstanding> {
-        registry::finish();
-        if self.waiters.block(deadline, || self.has_ended()) {
-            return Ok(());
+        loop {
+            registry::finish();
+            let woken = self.waiters.block(deadline, || self.has_ended() || self.is_unfinished());
+            if self.has_ended() {
+                return Ok(());
+            }
+            if !woken || Instant::now() >= deadline {
+                break;
+            }
+            sleep(LOOK_AGAIN);
         }
         let values = self.stats().outstanding();
         Err(Outstanding { pool: self.settings.name, values, is_closed: self.tiers.is_closed() })
@@ -295,8 +318,9 @@ impl<T: Send + 'static> Home<T> {
     pub(crate) fn close(self: &Arc<Self>) {
         if !registry::Idle::close(&**self) {
             registry::finish_later(self);
+            self.unfinished.store(true, Ordering::Release);
         }
-        if self.has_ended() {
+        if self.has_ended() || self.is_unfinished() {
             self.waiters.wake();
         }
     }
@@ -312,7 +336,12 @@ impl<T: Send + 'static> registry::Idle for Home<T> {
     }
 
     fn close(&self) -> bool {
-        self.tiers.close(|chain| self.discard_all(chain, DropReason::Closed))
+        let complete = self.tiers.close(|chain| self.discard_all(chain, DropReason::Closed));
+        if complete {
+            // Relaxed: it only ends the looks.
+            self.unfinished.store(false, Ordering::Relaxed);
+        }
+        complete
     }
 }
 
