@@ -113,6 +113,8 @@ unsafe impl GlobalAlloc for Overwriting {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the block is still the caller's, and as large as its layout says.
         unsafe { block.write_bytes(0xEB, layout.size()) };
+        // Else the compiler leaves out what nobody reads before it is freed.
+        let block = std::hint::black_box(block);
         // SAFETY: the caller's promise.
         unsafe { System.dealloc(block, layout) };
     }

@@ -638,6 +638,25 @@ fn ageing_against_a_take() {
 }
 
 #[test]
+fn ageing_against_reclaim() {
+    let expected = &["0 freed", "1 freed"];
+    model("tiers::ageing_against_reclaim", expected, 2, |outcomes| {
+        let pool = full_pool();
+        assert_eq!(put(pool.node(3), OWN), "kept");
+        let trimming = {
+            let home = Arc::clone(&pool.home);
+            thread::spawn(move || home.tiers.reclaim(drop))
+        };
+        assert!(pool.home.tiers.age(4, drop));
+        trimming.join().unwrap();
+        // Two become old, and there is room for two.
+        assert_eq!(pool.freed.get() + pool.home.tiers.idle(), 3, "nothing lost");
+        outcomes.note(format!("{} freed", pool.freed.get()));
+        finish(pool, 3);
+    });
+}
+
+#[test]
 fn ageing_against_close() {
     let expected = &["freed by the close", "freed by the ageing"];
     model("tiers::ageing_against_close", expected, 3, |outcomes| {
