@@ -1,0 +1,3 @@
+module ebbtide.example/peers
+
+go 1.19

@@ -1,0 +1,78 @@
+//! The tables, in Markdown.
+
+use crate::figures::Figure;
+use crate::patterns::Pattern;
+use crate::pools::{EBBTIDE, FLOORS, why_absent};
+use crate::results::Results;
+use crate::rounds::Column;
+
+/// One pattern: nanoseconds by value, and the ratio to the floor.
+pub(crate) fn pattern(results: &Results, pattern: Pattern) {
+    println!("\n### {}\n", pattern.title());
+    let heads = pattern.threads().iter().map(|threads| match threads {
+        1 => " one thread, ns | by the floor's |",
+        _ => " two threads, ns | by the floor's |",
+    });
+    println!("| pool |{}", heads.collect::<String>());
+    println!("|---|{}", "---:|---:|".repeat(pattern.threads().len()));
+    for pool in results.pools() {
+        row(results, pool, pattern);
+    }
+    println!("\nSamples that other programs disturbed all the same: {:.0} %.", 100.0 * results.disturbed(pattern));
+}
+
+fn row(results: &Results, pool: &str, pattern: Pattern) {
+    let cells: Option<String> =
+        pattern.threads().iter().map(|&threads| cells(results, pool, (pattern, threads))).collect();
+    match cells {
+        Some(cells) => println!("| {pool} |{cells}"),
+        None if FLOORS.contains(&pool) => {}
+        None => {
+            println!("| {pool} | - {} |{}", why_absent(pool, pattern), " |".repeat(2 * pattern.threads().len() - 1))
+        }
+    }
+}
+
+fn cells(results: &Results, pool: &str, column: Column) -> Option<String> {
+    let nanos = Figure::of_series(results.nanos(pool, column)?);
+    let floor = Results::floor(column.0);
+    if pool == floor {
+        return Some(format!(" {:.1} | 1 |", nanos.median));
+    }
+    Some(format!(" {:.1} | {} |", nanos.median, results.ratio(pool, floor, column)?))
+}
+
+/// The patterns of one group that counts for the mean.
+fn columns(of: &[Pattern]) -> Vec<Column> {
+    Results::columns().filter(|(pattern, _)| of.contains(pattern)).collect()
+}
+
+/// Geometric means of the ratios to ebbtide.
+pub(crate) fn means(results: &Results) {
+    use Pattern::{Burst, Costly, Cross, Hundred, Pair, Starved};
+    let all = columns(&[Pair, Burst, Hundred, Starved, Costly, Cross]);
+    let common = columns(&[Pair, Burst, Hundred, Cross]);
+    println!("\n### All patterns\n");
+    println!("| pool | all {} | the {} that all can do |\n|---|---:|---:|", all.len(), common.len());
+    for pool in results.pools() {
+        let cell = |columns: &[Column]| results.mean(pool, columns).map_or("-".into(), |mean| mean.to_string());
+        if pool == EBBTIDE {
+            println!("| {pool} | 1 | 1 |");
+        } else if !FLOORS.contains(&pool) {
+            println!("| {pool} | {} | {} |", cell(&all), cell(&common));
+        }
+    }
+}
+
+/// Where ebbtide stands in each column, and beside whom.
+pub(crate) fn ranks(results: &Results) {
+    println!("\n### ebbtide's rank\n");
+    println!("| pattern | threads | rank | the best other pool | ebbtide's time by its |\n|---|---:|---:|---|---:|");
+    for column in Results::columns() {
+        let ranking = results.ranking(column);
+        let rank = ranking.iter().position(|&pool| pool == EBBTIDE).map_or(0, |place| place + 1);
+        let Some(other) = ranking.iter().find(|&&pool| pool != EBBTIDE) else { continue };
+        let Some(ratio) = results.ratio(EBBTIDE, other, column) else { continue };
+        println!("| {} | {} | {rank} of {} | {other} | {ratio} |", column.0.title(), column.1, ranking.len());
+    }
+}
