@@ -1,5 +1,6 @@
 //! What the pools are measured against: a stack of the thread's own, no pool at all, and the channel without a pool.
 
+use super::KEPT;
 use crate::book::Book;
 use crate::peer::{Lossy, Peer};
 use crate::values::{Object, Table, Value};
@@ -18,14 +19,13 @@ pub(crate) const RING: &str = "the channel and 256 vectors in turn";
 /// Not pools: they take no rank.
 pub(crate) const FLOORS: [&str; 5] = [STACK, BY_VALUE, FRESH, CHANNEL, RING];
 
-/// A value on cache lines of its own: boxes of one thread would lie beside another's else, and a floor is no place
-/// for that.
-#[repr(align(64))]
-struct Line<V>(V);
+/// A value with cache lines of its own: small boxes of one thread may lie beside another's, and a floor is no place for
+/// that. Padded instead of aligned, which would make allocation slow.
+struct Line<V>(V, #[allow(dead_code)] [u64; 16]);
 
 impl<V: Value> Value for Line<V> {
     fn make() -> Self {
-        Self(V::make())
+        Self(V::make(), [0; 16])
     }
     #[inline]
     fn work(&mut self) {
@@ -44,13 +44,18 @@ trait Local: Value {
         Self: Sized;
 }
 
+/// A stack that is on cache lines of its own too, as it does not grow.
+fn stack<V>() -> RefCell<Vec<V>> {
+    RefCell::new(Vec::with_capacity(KEPT))
+}
+
 thread_local! {
-    static VECTORS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static VECTORS: RefCell<Vec<Vec<u8>>> = stack();
     #[allow(clippy::vec_box)] // the box is what moves
-    static BOXED: RefCell<Vec<Box<Line<Vec<u8>>>>> = const { RefCell::new(Vec::new()) };
+    static BOXED: RefCell<Vec<Box<Line<Vec<u8>>>>> = stack();
     #[allow(clippy::vec_box)] // as above
-    static OBJECTS: RefCell<Vec<Box<Object>>> = const { RefCell::new(Vec::new()) };
-    static TABLES: RefCell<Vec<Box<Table>>> = const { RefCell::new(Vec::new()) };
+    static OBJECTS: RefCell<Vec<Box<Object>>> = stack();
+    static TABLES: RefCell<Vec<Box<Table>>> = stack();
 }
 
 impl Local for Vec<u8> {
