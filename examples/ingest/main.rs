@@ -81,7 +81,9 @@ fn fulfil(wish: Wish) -> io::Result<bool> {
 /// Serves until a signal, then says what is still out.
 fn serve(mode: Mode, listen: SocketAddr, settings: &Settings) -> io::Result<bool> {
     let runtime = Runtime::new()?;
+    let entered = runtime.enter();
     let (router, ledger) = serve::router(mode, settings);
+    drop(entered);
     let in_time = runtime.block_on(async {
         let listener = TcpListener::bind(listen)
             .await

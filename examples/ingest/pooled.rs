@@ -13,13 +13,20 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ebbtide::http::{BodyRejection, PooledBody, ScopeLayer};
+use ebbtide::tokio::{Trimming, trim_every};
 use ebbtide::{BufferPool, Chain, Ending, Interceptor, Outcome, Reset, Scope, Scopes, Verdict};
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Arena that an idle slot keeps. The summary of the largest default document takes about half of it; what is beyond
 /// would be allocated and freed with each such document.
 const RETAINED: usize = 1 << 20;
 
+/// Buffers that nobody has used for some of these go back to the allocator.
+const TRIM_EVERY: Duration = Duration::from_secs(1);
+
+/// To be called inside of a runtime, which trims the buffers.
 pub fn router(settings: &Settings) -> (Router, Ledger) {
     let buffers = BufferPool::new();
     let scopes = Scopes::builder().retain_bytes(RETAINED).buffers(buffers.clone()).build();
@@ -30,7 +37,8 @@ pub fn router(settings: &Settings) -> (Router, Ledger) {
     // The first is the outermost.
     let layers = (ScopeLayer::with(scopes.clone()).chain(interceptors), DefaultBodyLimit::max(settings.body_limit));
     let router = Router::new().route("/ingest", post(ingest.layer(layers)));
-    (router, Ledger { scopes, buffers })
+    let trimming = Arc::new(trim_every(buffers.clone(), TRIM_EVERY));
+    (router, Ledger { scopes, buffers, _trimming: trimming })
 }
 
 async fn ingest(scope: Scope, body: Result<PooledBody, BodyRejection>) -> Response {
@@ -65,6 +73,7 @@ fn refused(rejection: &BodyRejection) -> Response {
 pub struct Ledger {
     scopes: Scopes,
     buffers: BufferPool,
+    _trimming: Arc<Trimming>,
 }
 
 impl Ledger {
