@@ -1,7 +1,7 @@
 //! The bars that the pool core is to reach, and whether it does.
 
 use crate::figures::Figure;
-use crate::patterns::Pattern::{self, Burst, Cross, Object, Pair};
+use crate::patterns::Pattern::{self, Burst, Cross, Object, Pair, Polled};
 use crate::pools::{CHANNEL, EBBTIDE, RING, STACK};
 use crate::results::Results;
 
@@ -19,8 +19,10 @@ pub(crate) fn print(results: &Results) {
     bar("burst of 64, one thread, ns", 17.0, nanos(results, (Burst, 1)));
     bar("burst of 64, one thread, by a stack of vectors (17 to 9.5)", 17.0 / 9.5, results.by_value((Burst, 1)));
     bar("burst of 64, two threads, ns", 25.0, nanos(results, (Burst, 2)));
-    bar("taken here, dropped there, by the channel alone", ABOUT, results.ratio(EBBTIDE, CHANNEL, (Cross, 2)));
-    bar("the same by the channel and vectors in turn", ABOUT, results.ratio(EBBTIDE, RING, (Cross, 2)));
+    bar("polled channel, by the channel alone", ABOUT, results.ratio(EBBTIDE, CHANNEL, (Polled, 2)));
+    bar("polled channel, by the channel and vectors in turn", ABOUT, results.ratio(EBBTIDE, RING, (Polled, 2)));
+    bar("blocking channel, by the channel alone", ABOUT, results.ratio(EBBTIDE, CHANNEL, (Cross, 2)));
+    bar("blocking channel, by the channel and vectors in turn", ABOUT, results.ratio(EBBTIDE, RING, (Cross, 2)));
 }
 
 fn nanos(results: &Results, column: (Pattern, usize)) -> Option<Figure> {

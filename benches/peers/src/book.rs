@@ -1,6 +1,6 @@
 //! The book of all that is to be run: which pool, in which pattern, on how many threads.
 
-use crate::patterns::{Crossing, Pattern, burst, costly, hundred, pair, starved};
+use crate::patterns::{Blocking, Channel, Crossing, Pattern, Polled, burst, costly, hundred, pair, starved};
 use crate::peer::{Lossy, Peer};
 
 /// The part of one thread, which has a number, in so many iterations.
@@ -62,8 +62,18 @@ impl Book {
 
     /// Vectors that are dropped on another thread.
     pub(crate) fn cross<P: Peer<Lease<'static>: Send>>(&mut self, pool: &'static str, make: impl Fn() -> P) {
-        let crossing = Crossing::new(leak(make()));
+        self.through::<P, Blocking<_>>(pool, Pattern::Cross, leak(make()));
+        self.through::<P, Polled<_>>(pool, Pattern::Polled, leak(make()));
+    }
+
+    fn through<P: Peer, C: Channel<P::Lease<'static>>>(
+        &mut self,
+        pool: &'static str,
+        pattern: Pattern,
+        peer: &'static P,
+    ) {
+        let crossing = Crossing::<P, C>::new(peer);
         let part = Box::new(move |thread, iterations| crossing.run(thread, iterations));
-        self.0.push(Entry { pool, pattern: Pattern::Cross, threads: 2, part });
+        self.0.push(Entry { pool, pattern, threads: 2, part });
     }
 }

@@ -1,6 +1,8 @@
 //! The patterns: what one thread does again and again with a pool.
 
 use crate::peer::{Lossy, Peer};
+use crossbeam_queue::ArrayQueue;
+use std::hint::spin_loop;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -14,6 +16,7 @@ pub(crate) enum Pattern {
     Starved,
     Costly,
     Cross,
+    Polled,
 }
 
 /// Values that are out at once.
@@ -26,8 +29,8 @@ const GIVEN_BACK: usize = 67;
 const CHANNEL: usize = 64;
 
 impl Pattern {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Pair, Self::Object, Self::Burst, Self::Hundred, Self::Starved, Self::Costly, Self::Cross];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Pair, Self::Object, Self::Burst, Self::Hundred, Self::Starved, Self::Costly, Self::Cross, Self::Polled];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -37,14 +40,15 @@ impl Pattern {
             Self::Hundred => "100 put, 100 taken",
             Self::Starved => "67 put, 100 taken",
             Self::Costly => "8 costly tables",
-            Self::Cross => "taken here, dropped there",
+            Self::Cross => "taken here, dropped there, blocking channel",
+            Self::Polled => "taken here, dropped there, polled channel",
         }
     }
 
     /// Values that pass in one iteration.
     pub(crate) fn values(self) -> usize {
         match self {
-            Self::Pair | Self::Object | Self::Cross => 1,
+            Self::Pair | Self::Object | Self::Cross | Self::Polled => 1,
             Self::Burst => BURST,
             Self::Hundred | Self::Starved => HUNDRED,
             Self::Costly => COSTLY,
@@ -53,7 +57,12 @@ impl Pattern {
 
     /// The numbers of threads it is measured with.
     pub(crate) fn threads(self) -> &'static [usize] {
-        if self == Self::Cross { &[2] } else { &[1, 2] }
+        if self.crosses() { &[2] } else { &[1, 2] }
+    }
+
+    /// Whether values go from one thread to another.
+    pub(crate) fn crosses(self) -> bool {
+        matches!(self, Self::Cross | Self::Polled)
     }
 }
 
@@ -99,34 +108,80 @@ pub(crate) fn starved<P: Lossy>(pool: &'static P, iterations: usize) {
     }
 }
 
-/// One thread takes, the other gives back.
-pub(crate) struct Crossing<P: Peer> {
-    pool: &'static P,
-    out: SyncSender<P::Lease<'static>>,
-    back: Mutex<Receiver<P::Lease<'static>>>,
+/// A channel for at most [`CHANNEL`] values.
+pub(crate) trait Channel<L>: Send + Sync + 'static {
+    fn new() -> Self;
+    fn send(&self, lease: L);
+    /// Gives `back` so many values. For one thread.
+    fn receive(&self, values: usize, back: impl FnMut(L));
 }
 
-impl<P: Peer> Crossing<P> {
+/// The standard library's, whose threads sleep and wake each other.
+pub(crate) struct Blocking<L>(SyncSender<L>, Mutex<Receiver<L>>);
+
+impl<L: Send + 'static> Channel<L> for Blocking<L> {
+    fn new() -> Self {
+        let (sender, receiver) = sync_channel(CHANNEL);
+        Self(sender, Mutex::new(receiver))
+    }
+    fn send(&self, lease: L) {
+        self.0.send(lease).expect("the receiver is in the same struct");
+    }
+    fn receive(&self, values: usize, back: impl FnMut(L)) {
+        self.1.lock().expect("no panic here").iter().take(values).for_each(back);
+    }
+}
+
+/// A queue that both threads poll: who waits spins.
+pub(crate) struct Polled<L>(ArrayQueue<L>);
+
+impl<L: Send + 'static> Channel<L> for Polled<L> {
+    fn new() -> Self {
+        Self(ArrayQueue::new(CHANNEL))
+    }
+    fn send(&self, mut lease: L) {
+        while let Err(refused) = self.0.push(lease) {
+            lease = refused;
+            spin_loop();
+        }
+    }
+    fn receive(&self, values: usize, mut back: impl FnMut(L)) {
+        for _ in 0..values {
+            back(loop {
+                match self.0.pop() {
+                    Some(lease) => break lease,
+                    None => spin_loop(),
+                }
+            });
+        }
+    }
+}
+
+/// One thread takes, the other gives back.
+pub(crate) struct Crossing<P: Peer, C> {
+    pool: &'static P,
+    channel: C,
+}
+
+impl<P: Peer, C: Channel<P::Lease<'static>>> Crossing<P, C> {
     pub(crate) fn new(pool: &'static P) -> Self {
-        let (out, back) = sync_channel(CHANNEL);
-        Self { pool, out, back: Mutex::new(back) }
+        Self { pool, channel: C::new() }
     }
 
     /// The part of one of the two threads.
     pub(crate) fn run(&self, thread: usize, iterations: usize) {
-        if thread == 0 { self.take(iterations) } else { self.give(iterations) }
+        if thread == 0 {
+            self.take(iterations)
+        } else {
+            self.channel.receive(iterations, |lease| self.pool.give(lease))
+        }
     }
 
     fn take(&self, iterations: usize) {
         for _ in 0..iterations {
             let mut lease = self.pool.take();
             P::work(&mut lease);
-            self.out.send(lease).expect("the receiver is in the same struct");
+            self.channel.send(lease);
         }
-    }
-
-    fn give(&self, iterations: usize) {
-        let back = self.back.lock().expect("no panic here");
-        back.iter().take(iterations).for_each(|lease| self.pool.give(lease));
     }
 }

@@ -37,7 +37,7 @@ impl Results {
 
     /// What the pools of a pattern are measured against.
     pub(crate) fn floor(pattern: Pattern) -> &'static str {
-        if pattern == Pattern::Cross { CHANNEL } else { STACK }
+        if pattern.crosses() { CHANNEL } else { STACK }
     }
 
     pub(crate) fn ratio(&self, above: &str, below: &str, column: Column) -> Option<Figure> {

@@ -20,7 +20,7 @@ pub(crate) struct Series {
 /// Times of one sample: short enough to fall between two preemptions more often than not. A channel's are longer, as
 /// its threads wake each other.
 const SAMPLE: Duration = Duration::from_millis(1);
-const CROSS_SAMPLE: Duration = Duration::from_millis(10);
+const CROSS_SAMPLE: Duration = Duration::from_millis(3);
 
 /// Samples that are taken before a disturbed one counts.
 const TRIES: usize = 10;
@@ -82,7 +82,7 @@ fn turns(book: &[Entry], round: usize) -> Vec<usize> {
 /// Iterations that take about as long as a sample is to be. The quickest of some runs counts: the first fills the pool,
 /// and another program may come between.
 fn calibrate(workers: &Workers, entry: &'static Entry) -> usize {
-    let wanted = if entry.pattern == Pattern::Cross { CROSS_SAMPLE } else { SAMPLE };
+    let wanted = if entry.pattern.crosses() { CROSS_SAMPLE } else { SAMPLE };
     let mut iterations = 1;
     loop {
         let time = (0..5).map(|_| workers.run(entry, iterations).time()).min().unwrap_or_default();

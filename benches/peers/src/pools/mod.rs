@@ -40,10 +40,8 @@ pub(crate) fn enter_all(book: &mut Book) {
 /// Why a pool is not in a table.
 pub(crate) fn why_absent(pool: &str, pattern: Pattern) -> &'static str {
     match (pattern, pool) {
-        (Pattern::Cross, regex::NAME) => {
-            "the thread that drops hoards all of them, without a bound, and the other makes new ones"
-        }
-        (Pattern::Cross, _) => "what is dropped on another thread is lost to the one that takes",
+        (Pattern::Cross | Pattern::Polled, regex::NAME) => "the thread that drops hoards them all",
+        (Pattern::Cross | Pattern::Polled, _) => "what is dropped on another thread is lost to the one that takes",
         (Pattern::Starved, byte_pool::NAME | lockfree::NAME | regex::NAME | slab::NAME) => {
             "a value cannot be taken out for good"
         }
