@@ -19,27 +19,32 @@ const (
 
 var data [64]byte
 
-// take and give of one kind of pool, as one thread has them.
+// peer is take and give of one kind of pool, as one thread has them.
 type peer struct {
 	name string
-	take func() *[]byte
-	give func(*[]byte)
+	take func() *buffer
+	give func(*buffer)
 }
 
-func fresh() *[]byte {
-	buffer := make([]byte, 0, room)
-	return &buffer
+// buffer is padded, so that two threads' headers never share a cache line.
+type buffer struct {
+	bytes []byte
+	_     [104]byte
 }
+
+func fresh() *buffer { return &buffer{bytes: make([]byte, 0, room)} }
 
 //go:noinline
-func work(buffer *[]byte) { *buffer = append(*buffer, data[:]...) }
+func work(b *buffer) { b.bytes = append(b.bytes, data[:]...) }
+
+func (b *buffer) clear() { b.bytes = b.bytes[:0] }
 
 // syncPool is shared by all threads.
 func syncPool() func() peer {
 	pool := &sync.Pool{New: func() any { return fresh() }}
 	return func() peer {
-		take := func() *[]byte { return pool.Get().(*[]byte) }
-		give := func(buffer *[]byte) { *buffer = (*buffer)[:0]; pool.Put(buffer) }
+		take := func() *buffer { return pool.Get().(*buffer) }
+		give := func(b *buffer) { b.clear(); pool.Put(b) }
 		return peer{"sync.Pool", take, give}
 	}
 }
@@ -47,16 +52,20 @@ func syncPool() func() peer {
 // stack belongs to one thread.
 func stack() func() peer {
 	return func() peer {
-		var idle []*[]byte
-		take := func() *[]byte {
-			if len(idle) == 0 {
+		own := &struct {
+			idle []*buffer
+			_    [104]byte
+		}{idle: make([]*buffer, 0, 1024)}
+		take := func() *buffer {
+			last := len(own.idle) - 1
+			if last < 0 {
 				return fresh()
 			}
-			buffer := idle[len(idle)-1]
-			idle = idle[:len(idle)-1]
-			return buffer
+			b := own.idle[last]
+			own.idle = own.idle[:last]
+			return b
 		}
-		give := func(buffer *[]byte) { *buffer = (*buffer)[:0]; idle = append(idle, buffer) }
+		give := func(b *buffer) { b.clear(); own.idle = append(own.idle, b) }
 		return peer{"a thread's slice", take, give}
 	}
 }
@@ -70,16 +79,16 @@ type pattern struct {
 var patterns = []pattern{{"pair", 1, 0}, {"burst of 64", 64, 0}, {"100 put, 100 taken", 100, 0}, {"67 put, 100 taken", 100, 33}}
 
 func (p pattern) run(peer peer, iterations int) {
-	out := make([]*[]byte, p.out)
+	out := make([]*buffer, p.out, 128)
 	for ; iterations > 0; iterations-- {
 		for i := range out {
 			out[i] = peer.take()
 		}
-		for _, buffer := range out {
-			work(buffer)
+		for _, b := range out {
+			work(b)
 		}
-		for _, buffer := range out[p.lost:] {
-			peer.give(buffer)
+		for _, b := range out[p.lost:] {
+			peer.give(b)
 		}
 	}
 }

@@ -54,7 +54,7 @@ pub(crate) fn means(results: &Results) {
     let all = columns(&[Pair, Burst, Hundred, Starved, Costly, Polled]);
     let common = columns(&[Pair, Burst, Hundred, Polled]);
     println!("\n### All patterns\n");
-    println!("| pool | all {} | the {} that all can do |\n|---|---:|---:|", all.len(), common.len());
+    println!("| pool | all {} | the {} with plain vectors |\n|---|---:|---:|", all.len(), common.len());
     for pool in results.pools() {
         let cell = |columns: &[Column]| results.mean(pool, columns).map_or("-".into(), |mean| mean.to_string());
         if pool == EBBTIDE {
