@@ -1,27 +1,55 @@
-//! One get and drop of a 4 KiB vector, over and over, for counting instructions.
+//! One get and drop of a 4 KiB vector, or of a 1 KiB object, over and over, for counting instructions.
 //!
 //! Two runs of different length under callgrind; their difference, by the difference of the lengths, is what a pair takes:
 //!
 //! ```sh
 //! cargo build --release --example pair
-//! for way in stack pool full_fence; do for pairs in 1000 2000; do
+//! for way in stack pool full_fence object_stack object; do for pairs in 1000 2000; do
 //!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/pair $way $pairs 2>&1 | grep Collected
 //! done; done
 //! ```
 
-use ebbtide::Pool;
+use ebbtide::{Pool, Reset, Verdict};
 use std::cell::RefCell;
 use std::hint::black_box;
 
 const ROOM: usize = 4096;
 
+/// An object of 1 KiB that remembers how much of it is in use.
+struct Object {
+    used: usize,
+    bytes: [u8; 1016],
+}
+
+impl Object {
+    fn new() -> Self {
+        Self { used: 0, bytes: [0; 1016] }
+    }
+}
+
+impl Reset for Object {
+    fn reset(&mut self) -> Verdict {
+        self.used = 0;
+        Verdict::Keep
+    }
+}
+
 thread_local! {
     static STACK: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    #[allow(clippy::vec_box)] // the box is what moves
+    static OBJECTS: RefCell<Vec<Box<Object>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The use, through `&mut` as a guard gives it.
 fn write(value: &mut Vec<u8>) {
     black_box(value).extend_from_slice(&[1; 64]);
+}
+
+/// As above.
+fn mark(object: &mut Object) {
+    let object = black_box(object);
+    object.bytes[..64].copy_from_slice(&[1; 64]);
+    object.used = 64;
 }
 
 fn stacked() {
@@ -31,12 +59,23 @@ fn stacked() {
     STACK.with_borrow_mut(|stack| stack.push(value));
 }
 
+fn object_stacked() {
+    let mut object = OBJECTS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Box::new(Object::new()));
+    mark(&mut object);
+    black_box(&mut object).reset();
+    OBJECTS.with_borrow_mut(|stack| stack.push(object));
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let way = arguments.next().unwrap_or_else(|| "pool".to_owned());
     let pairs: u64 = arguments.next().and_then(|pairs| pairs.parse().ok()).unwrap_or(1000);
     let pool = Pool::builder().full_fence(way == "full_fence").build(|| Vec::with_capacity(ROOM));
-    for _ in 0..pairs {
-        if way == "stack" { stacked() } else { write(&mut pool.get()) }
+    let objects = Pool::new(Object::new);
+    match way.as_str() {
+        "stack" => (0..pairs).for_each(|_| stacked()),
+        "object_stack" => (0..pairs).for_each(|_| object_stacked()),
+        "object" => (0..pairs).for_each(|_| mark(&mut objects.get())),
+        _ => (0..pairs).for_each(|_| write(&mut pool.get())),
     }
 }

@@ -53,6 +53,7 @@
 
 mod budget;
 mod builder;
+mod census;
 mod ended;
 mod guard;
 mod home;
@@ -78,9 +79,9 @@ pub(crate) use home::{Home, Lent, Node, Settings, dispose};
 pub(crate) use hooks::OwnHooks;
 pub(crate) use reset::both;
 
+use crate::raw::unwind::Quiet;
 use core::fmt;
 use core::future::poll_fn;
-use core::task::Poll;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -111,7 +112,7 @@ pub struct Pool<T: Send + 'static> {
 /// What the handles of a pool share; its drop closes the pool.
 struct Handle<T: Send + 'static> {
     home: Arc<Home<T>>,
-    make: Box<dyn Fn() -> T + Send + Sync>,
+    make: Quiet<Box<dyn Fn() -> T + Send + Sync>>,
 }
 
 impl<T: Send + 'static> Drop for Handle<T> {
@@ -160,7 +161,7 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     fn from_parts(home: Arc<Home<T>>, make: Box<dyn Fn() -> T + Send + Sync>) -> Self {
-        Self { home: Arc::clone(&home), handle: Arc::new(Handle { home, make }) }
+        Self { home: Arc::clone(&home), handle: Arc::new(Handle { home, make: Quiet::new(make) }) }
     }
 
     /// Lends an idle value, or one that the factory makes.
@@ -250,7 +251,8 @@ impl<T: Send + 'static> Pool<T> {
     /// Waits until the pool is closed and has everything back. It does not close the pool. Dropping the future
     /// stops waiting, and nothing else.
     pub async fn closed(&self) {
-        poll_fn(|context| if self.home.poll_ended(context.waker()) { Poll::Ready(()) } else { Poll::Pending }).await;
+        let mut ending = home::Ending::of(&self.home);
+        poll_fn(|context| ending.poll(context.waker())).await;
     }
 
     /// Blocks until the pool is closed and has everything back, or until `deadline`. It does not close the pool.

@@ -311,7 +311,7 @@ fn more_threads_than_numbers_share_the_depot() {
 #[test]
 fn taken_here_and_dropped_there_makes_a_bounded_number() {
     both(|builder| {
-        let (alive, pool) = build(builder);
+        let (alive, pool) = build(builder.max_thread_idle(32));
         let (send, receive) = mpsc::sync_channel::<Pooled<Value>>(16);
         let consumer = thread::spawn(move || receive.into_iter().map(|value| value.uses).max());
         for _ in 0..100_000 {

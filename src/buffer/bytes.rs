@@ -2,7 +2,7 @@
 
 use super::block::Block;
 use crate::pool::Node;
-use crate::raw::lease::GoHome;
+use crate::raw::lease::Lease;
 use crate::raw::shared::Shared;
 use bytes::{Buf, Bytes};
 use core::fmt;
@@ -73,7 +73,7 @@ impl PooledBytes {
 impl Drop for PooledBytes {
     fn drop(&mut self) {
         if let Some(node) = self.node.take().and_then(Shared::into_last) {
-            node.go_home();
+            drop(Lease::new(node));
         }
     }
 }

@@ -38,11 +38,6 @@ impl Budget {
         Self { used: AtomicUsize::new(0), limit: AtomicUsize::new(limit), within }
     }
 
-    /// A budget of its own, for places.
-    pub(crate) const fn new(limit: usize) -> Self {
-        Self::over(limit, None)
-    }
-
     /// A budget within that of the process, for bytes.
     pub(crate) const fn of_process(limit: usize) -> Self {
         Self::over(limit, Some(&PROCESS))
@@ -81,7 +76,7 @@ mod tests {
 
     #[test]
     fn reserves_wholly_or_not_at_all() {
-        let budget = Budget::new(10);
+        let budget = Budget::over(10, None);
         assert!(budget.reserve(6));
         assert!(!budget.reserve(5));
         assert!(!budget.reserve(usize::MAX));
@@ -92,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_limit_holds_under_threads() {
-        let budget = Budget::new(100);
+        let budget = Budget::over(100, None);
         let won = std::thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..4).map(|_| scope.spawn(|| (0..1000).filter(|_| budget.reserve(1)).count())).collect();

@@ -40,7 +40,7 @@ impl Default for PoolBuilder {
             max_idle: 1024,
             max_idle_bytes: 64 << 20,
             max_value_bytes: 4 << 20,
-            max_thread_idle: 32,
+            max_thread_idle: 128,
             age_every: AGE_EVERY,
             full_fence: false,
             name: None,
@@ -68,7 +68,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Values that one thread has at hand, of those that may wait. Default: 32. More make shared operations
+    /// Values that one thread has at hand, of those that may wait. Default: 128. More make shared operations
     /// rarer, fewer leave less with threads that sleep.
     pub fn max_thread_idle(mut self, values: usize) -> Self {
         self.max_thread_idle = values;

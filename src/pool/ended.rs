@@ -1,35 +1,58 @@
 //! Waiting until a closed pool has everything back.
 
+use crate::raw::unwind::caught;
 use core::fmt;
 use core::task::Waker;
 use parking_lot::{Condvar, Mutex};
 use std::time::Instant;
 
-/// Who waits for the end of a pool. The lock is held for a push or a look, never around user code but wakers.
+/// Who waits for the end of a pool. The lock is held for a push or a look; wakers, which are a user's code, are cloned,
+/// woken and dropped outside of it.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
-    wakers: Mutex<Vec<Waker>>,
+    wakers: Mutex<Wakers>,
     threads: Condvar,
 }
 
+/// The wakers of the futures that wait, each under its future's ticket.
+#[derive(Debug, Default)]
+struct Wakers {
+    tickets: u64,
+    waiting: Vec<(Ticket, Waker)>,
+}
+
+/// One future that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
 impl Waiters {
-    /// Wakes everybody: the pool has ended.
+    /// Wakes everybody: the pool has ended. A waker that panics is alone in that.
     pub(super) fn wake(&self) {
-        let wakers = core::mem::take(&mut *self.wakers.lock());
+        let waiting = core::mem::take(&mut self.wakers.lock().waiting);
         self.threads.notify_all();
-        wakers.into_iter().for_each(Waker::wake);
+        for (_, waker) in waiting {
+            caught(|| waker.wake());
+        }
     }
 
-    /// Notes a waker, unless the pool has ended. Asked under the lock, after which `wake` finds it.
-    pub(super) fn note(&self, waker: &Waker, ended: impl Fn() -> bool) -> bool {
+    /// Notes the waker of the future with this ticket, unless the pool has ended. That is asked under the lock, so that
+    /// whoever ends the pool later finds the waker.
+    pub(super) fn note(&self, ticket: &mut Option<Ticket>, waker: &Waker, ended: impl Fn() -> bool) -> bool {
+        let waker = waker.clone();
         let mut wakers = self.wakers.lock();
         if ended() {
             return true;
         }
-        if !wakers.iter().any(|noted| noted.will_wake(waker)) {
-            wakers.push(waker.clone());
-        }
+        let before = wakers.note(ticket, waker);
+        drop(wakers);
+        drop(before);
         false
+    }
+
+    /// Forgets a future that waits no more.
+    pub(super) fn forget(&self, ticket: Ticket) {
+        let waker = self.wakers.lock().take(ticket);
+        caught(|| drop(waker));
     }
 
     /// Blocks until the pool has ended, or until `deadline`. Says whether it has.
@@ -41,6 +64,24 @@ impl Waiters {
             }
         }
         true
+    }
+}
+
+impl Wakers {
+    /// Notes a waker and returns the one that it replaces.
+    fn note(&mut self, ticket: &mut Option<Ticket>, waker: Waker) -> Option<Waker> {
+        let noted = self.waiting.iter_mut().find(|(of, _)| Some(*of) == *ticket);
+        if let Some((_, noted)) = noted {
+            return Some(core::mem::replace(noted, waker));
+        }
+        self.tickets += 1;
+        self.waiting.push((*ticket.insert(Ticket(self.tickets)), waker));
+        None
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Option<Waker> {
+        let at = self.waiting.iter().position(|(of, _)| *of == ticket)?;
+        Some(self.waiting.swap_remove(at).1)
     }
 }
 

@@ -9,8 +9,9 @@
 //! reach but the caller's: it may use the same pool, and it may panic.
 
 use super::budget::Budget;
-use super::ended::{Outstanding, Waiters};
-use super::hooks::{Hooks, Judged};
+use super::census::Census;
+use super::ended::{Outstanding, Ticket, Waiters};
+use super::hooks::{Hooks, JudgeBy, Judged};
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
 use crate::raw::chain::{self, Chain};
@@ -19,19 +20,19 @@ use crate::raw::parcels::Finish;
 use crate::raw::store::Disposal;
 use crate::raw::threads::EndingThread;
 use crate::raw::tiers::Tiers;
-use crate::raw::unwind::caught;
+use crate::raw::unwind::{Quiet, caught};
+use crate::sync::Ordering;
 use crate::sync::count::{AtomicBool, AtomicUsize};
-use crate::sync::{Ordering, fence};
 use core::fmt;
 use core::mem::size_of;
-use core::task::Waker;
+use core::task::{Poll, Waker};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::thread::{panicking, sleep};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Chains that one ageing call handles at most: some tens of microseconds.
-const CHAINS_A_TRIM: usize = 256;
+const CHAINS_A_TRIM: usize = 64;
 /// Time between two looks at a close that is not finished.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// Values made beyond the bounds before the magazines of other threads are shared out, which costs some microseconds.
@@ -53,10 +54,10 @@ pub(crate) struct Settings {
 
 pub(crate) struct Home<T> {
     tiers: Tiers<Lent<T>>,
-    hooks: Box<dyn Hooks<T>>,
-    /// Nodes that may be idle at once; a leased node keeps its place.
-    places: Budget,
-    /// Their bytes; the size classes of a buffer pool share one budget.
+    hooks: Quiet<Box<dyn Hooks<T>>>,
+    /// The nodes. A leased one keeps its place.
+    census: Census,
+    /// The bytes of those that have a place; the size classes of a buffer pool share one budget.
     bytes: Arc<Budget>,
     settings: Settings,
     counts: Counts,
@@ -80,14 +81,16 @@ struct Ageing {
 /// The charge of a node that has no place in its pool. A charged one has its own size at least.
 const UNCHARGED: usize = 0;
 
-/// A value with its way home.
+/// A value with its way home. The value comes last: what a return looks at lies together, in front of it.
+#[repr(C)]
 pub(crate) struct Lent<T> {
-    value: T,
-    /// How often in a row the value was far larger than its use.
-    strikes: u8,
+    judge: JudgeBy<T>,
     /// The bytes that are reserved for it, with its own node at least; 0 when it has no place in the pool yet.
     charge: usize,
     home: Arc<Home<T>>,
+    /// How often in a row the value was far larger than its use.
+    strikes: u8,
+    value: T,
 }
 
 /// What moves between a pool and a lease.
@@ -97,8 +100,8 @@ impl<T: Send + 'static> Home<T> {
     pub(crate) fn new(hooks: impl Hooks<T> + 'static, settings: Settings, bytes: Arc<Budget>) -> Arc<Self> {
         let home = Arc::new(Self {
             tiers: Tiers::new(settings.values, settings.thread_values, settings.full_fence),
-            hooks: Box::new(hooks),
-            places: Budget::new(settings.values),
+            hooks: Quiet::new(Box::new(hooks)),
+            census: Census::new(settings.values),
             bytes,
             settings,
             counts: Counts::default(),
@@ -134,11 +137,25 @@ impl<T: Send + 'static> Home<T> {
         let mut node = Self::node(home, value);
         // A panic while measuring, or no room: the node stays uncharged and must find room when it returns.
         let lent = &mut node.payload;
-        let bytes = caught(|| home.measure(&lent.value)).filter(|&bytes| bytes <= home.settings.value_bytes);
-        if bytes.is_some_and(|bytes| home.charge(&mut lent.charge, bytes).is_err()) {
-            home.starve();
+        match caught(|| home.measure(&lent.value)).filter(|&bytes| bytes <= home.settings.value_bytes) {
+            Some(bytes) => lent.charge = home.charge_new(bytes),
+            None => home.census.come(),
         }
         Lease::new(node)
+    }
+
+    /// Counts a new node and reserves its place and bytes, if the bounds allow it. Returns the charge.
+    fn charge_new(&self, bytes: usize) -> usize {
+        let has_bytes = self.bytes.reserve(bytes);
+        if !has_bytes {
+            self.census.come();
+        } else if self.census.come_with_place() {
+            return bytes;
+        } else {
+            self.bytes.release(bytes);
+        }
+        self.starve();
+        UNCHARGED
     }
 
     /// Notes that a value was made beyond the bounds. Where that goes on, others may hold what they do not use: from time to
@@ -152,12 +169,18 @@ impl<T: Send + 'static> Home<T> {
 
     /// Takes in a value from outside, on the terms on which a lease comes back.
     pub(crate) fn adopt(home: &Arc<Self>, value: T) {
-        home.counts.came();
-        Self::node(home, value).go_home();
+        home.census.come();
+        drop(Lease::new(Self::node(home, value)));
     }
 
     fn node(home: &Arc<Self>, value: T) -> Box<Node<T>> {
-        let mut node = Node::new(Lent { value, strikes: 0, charge: UNCHARGED, home: Arc::clone(home) });
+        let mut node = Node::new(Lent {
+            judge: home.hooks.judge_by(),
+            charge: UNCHARGED,
+            home: Arc::clone(home),
+            strikes: 0,
+            value,
+        });
         Tiers::settle(&mut node);
         node
     }
@@ -170,36 +193,29 @@ impl<T: Send + 'static> Home<T> {
     /// Makes `charge` equal to `bytes`, if the bounds allow it.
     fn charge(&self, charge: &mut usize, bytes: usize) -> Result<(), DropReason> {
         let had_place = *charge != UNCHARGED;
-        if !had_place && !self.places.reserve(1) {
+        if !had_place && !self.census.take_place() {
             return Err(DropReason::Full);
         }
         if bytes <= *charge {
             self.bytes.release(*charge - bytes);
         } else if !self.bytes.reserve(bytes - *charge) {
-            self.places.release(usize::from(!had_place));
+            if !had_place {
+                self.census.give_place();
+            }
             return Err(DropReason::Budget);
         }
         *charge = bytes;
         Ok(())
     }
 
-    fn discharge(&self, charge: usize) {
+    /// Gives up the bytes of a node that ends, counts it out, and tells those who wait for the end when it was the last.
+    fn gone(&self, charge: usize) {
         if charge != UNCHARGED {
             self.bytes.release(charge);
-            self.places.release(1);
         }
-    }
-
-    /// Resets, measures and charges a value that came back.
-    #[inline]
-    fn readmit(lent: &mut Lent<T>) -> Result<(), DropReason> {
-        let Lent { value, strikes, charge, home } = lent;
-        // What a panic goes through may be half done, and a second panic would abort the process.
-        if panicking() {
-            return Err(DropReason::Panicked);
+        if self.census.go(charge != UNCHARGED) {
+            self.waiters.wake();
         }
-        let judged = caught(|| home.hooks.judge(value, strikes)).unwrap_or(Judged::drop(DropReason::Panicked));
-        if judged == Judged::of_charge(*charge) { Ok(()) } else { home.recharge(charge, judged) }
     }
 
     #[cold]
@@ -226,26 +242,10 @@ impl<T: Send + 'static> Home<T> {
     /// Frees a node. The value's own drop may panic: it goes no further.
     #[cold]
     fn discard(&self, node: Box<Node<T>>, reason: DropReason) {
-        self.discharge(node.payload.charge);
+        let charge = node.payload.charge;
         self.counts.dropped(reason);
         caught(|| drop(node));
-        self.one_is_gone();
-    }
-
-    /// Tells those who wait for the end when the last value is gone.
-    fn one_is_gone(&self) {
-        let was_last = self.counts.gone();
-        // Pairs with the fence of the depot's close: either this sees that the pool is closed, or the closer sees
-        // that the last value is gone.
-        fence(Ordering::SeqCst);
-        if was_last && self.tiers.is_closed() {
-            self.waiters.wake();
-        }
-    }
-
-    /// Whether the pool is closed and no value of it is left.
-    fn has_ended(&self) -> bool {
-        self.tiers.is_closed() && self.counts.live() == 0
+        self.gone(charge);
     }
 
     /// Whether the last close found an owner busy all the while: it was put off its processor there, and will leave a
@@ -256,9 +256,9 @@ impl<T: Send + 'static> Home<T> {
     }
 
     /// Whether the pool has ended; if not, `waker` is woken when it has.
-    pub(crate) fn poll_ended(&self, waker: &Waker) -> bool {
+    fn poll_ended(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
         registry::finish();
-        let ended = self.waiters.note(waker, || self.has_ended());
+        let ended = self.waiters.note(ticket, waker, || self.census.has_ended());
         if !ended && self.is_unfinished() {
             waker.wake_by_ref();
         }
@@ -269,8 +269,8 @@ impl<T: Send + 'static> Home<T> {
     pub(crate) fn wait_ended(&self, deadline: Instant) -> Result<(), Outstanding> {
         loop {
             registry::finish();
-            let woken = self.waiters.block(deadline, || self.has_ended() || self.is_unfinished());
-            if self.has_ended() {
+            let woken = self.waiters.block(deadline, || self.census.has_ended() || self.is_unfinished());
+            if self.census.has_ended() {
                 return Ok(());
             }
             if !woken || Instant::now() >= deadline {
@@ -320,13 +320,14 @@ impl<T: Send + 'static> Home<T> {
             registry::finish_later(self);
             self.unfinished.store(true, Ordering::Release);
         }
-        if self.has_ended() || self.is_unfinished() {
+        // After the gates: who finds that the pool has ended finds them shut.
+        if self.census.close() || self.is_unfinished() {
             self.waiters.wake();
         }
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
-        self.counts.snapshot(self.tiers.idle(), self.tiers.takes(), self.bytes.used())
+        self.counts.snapshot(&self.census, self.tiers.idle(), self.tiers.takes(), self.bytes.used())
     }
 }
 
@@ -345,13 +346,50 @@ impl<T: Send + 'static> registry::Idle for Home<T> {
     }
 }
 
+impl<T> Drop for Home<T> {
+    fn drop(&mut self) {
+        registry::forget(self);
+    }
+}
+
 impl<T> fmt::Debug for Home<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Home").field("tiers", &self.tiers).finish_non_exhaustive()
     }
 }
 
+/// A future that waits for the end of a pool. Its drop forgets the waker.
+pub(super) struct Ending<'a, T: Send + 'static> {
+    home: &'a Home<T>,
+    ticket: Option<Ticket>,
+}
+
+impl<'a, T: Send + 'static> Ending<'a, T> {
+    pub(super) fn of(home: &'a Home<T>) -> Self {
+        Self { home, ticket: None }
+    }
+
+    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        if self.home.poll_ended(&mut self.ticket, waker) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl<T: Send + 'static> Drop for Ending<'_, T> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.home.waiters.forget(ticket);
+        }
+    }
+}
+
 impl<T> Lent<T> {
+    /// The judgement of the pool's hooks, whose panic goes no further.
+    #[inline(always)]
+    pub(super) fn judged(&mut self, judge: impl FnOnce(&dyn Hooks<T>, &mut T, &mut u8) -> Judged) -> Judged {
+        let Self { home, value, strikes, .. } = self;
+        caught(|| judge(&**home.hooks, value, strikes)).unwrap_or(Judged::drop(DropReason::Panicked))
+    }
+
     pub(crate) fn value(&self) -> &T {
         &self.value
     }
@@ -368,8 +406,7 @@ impl<T> Lent<T> {
 impl<T: Send + 'static> Lent<T> {
     /// Takes the value out of the pool for good.
     pub(crate) fn into_value(self) -> T {
-        self.home.discharge(self.charge);
-        self.home.one_is_gone();
+        self.home.gone(self.charge);
         self.value
     }
 }
@@ -377,7 +414,7 @@ impl<T: Send + 'static> Lent<T> {
 /// Ends a node as its request ended.
 pub(crate) fn dispose<T: Send + 'static>(node: Box<Node<T>>, disposal: Disposal) {
     match disposal {
-        Disposal::Reuse => node.go_home(),
+        Disposal::Reuse => drop(Lease::new(node)),
         Disposal::Discard => discard(node, DropReason::Panicked),
     }
 }
@@ -396,16 +433,38 @@ fn discard<T: Send + 'static>(node: Box<Node<T>>, reason: DropReason) {
     home.discard(node, reason);
 }
 
+/// Gives back a value whose judgement is not that it keeps its charge.
+#[cold]
+fn put_recharged<T: Send + 'static>(mut node: Box<Node<T>>, judged: Judged) {
+    let Lent { charge, home, .. } = &mut node.payload;
+    match home.recharge(charge, judged) {
+        Ok(()) => put(node),
+        Err(reason) => discard(node, reason),
+    }
+}
+
+/// From here on the node may be another thread's at any moment, and its home with it.
+#[inline(always)]
+fn put<T: Send + 'static>(node: Box<Node<T>>) {
+    if let Err(node) = Tiers::put_here(node) {
+        put_slow(node);
+    }
+}
+
 impl<T: Send + 'static> GoHome for Node<T> {
+    /// Resets, measures and charges the value, and puts it back. Whatever is rare is called last, with the node as its own:
+    /// so nothing is kept across a call.
     #[inline]
-    fn go_home(mut self: Box<Self>) {
-        if let Err(reason) = Home::readmit(&mut self.payload) {
-            return discard(self, reason);
+    fn go_home(mut self: Box<Self>, in_panic: bool) {
+        // What a panic goes through may be half done, and a second panic would abort the process.
+        if in_panic {
+            return discard(self, DropReason::Panicked);
         }
-        // From here on the node may be another thread's at any moment, and its home with it.
-        if let Err(node) = Tiers::put_here(self) {
-            put_slow(node);
+        let judged = (self.payload.judge)(&mut self.payload);
+        if judged != Judged::of_charge(self.payload.charge) {
+            return put_recharged(self, judged);
         }
+        put(self);
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a value of a pool is made as good as new, measured, and judged.
 
-use super::home::Node;
+use super::home::{Lent, Node};
 use super::reset::{Reset, Verdict};
 use super::stats::DropReason;
 use core::mem::size_of;
@@ -10,11 +10,30 @@ pub(crate) trait Hooks<T>: Send + Sync {
     /// Resets the value and tells what it costs while it is idle, or why it is not worth keeping.
     fn judge(&self, value: &mut T, strikes: &mut u8) -> Judged;
     fn retained_bytes(&self, value: &T) -> usize;
+
+    /// What each node carries, so that a return finds it without a look into the pool.
+    fn judge_by(&self) -> JudgeBy<T> {
+        by_table
+    }
+}
+
+/// Resets and judges a value that came back. A panic goes no further: of the ABI "C", so that the compiler knows.
+pub(super) type JudgeBy<T> = extern "C" fn(&mut Lent<T>) -> Judged;
+
+/// The hooks of the pool.
+extern "C" fn by_table<T>(lent: &mut Lent<T>) -> Judged {
+    lent.judged(|hooks, value, strikes| hooks.judge(value, strikes))
+}
+
+/// The hooks of a type that knows itself: nothing is looked up.
+extern "C" fn by_itself<T: Reset>(lent: &mut Lent<T>) -> Judged {
+    lent.judged(|_, value, strikes| OwnHooks.judge(value, strikes))
 }
 
 /// What became of a value at its reset, in one word: the bytes that it costs while it is idle, at least those of
 /// its node; or, from the top of the numbers down, why it is dropped.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
 pub(crate) struct Judged(usize);
 
 impl Judged {
@@ -56,6 +75,9 @@ impl<T: Reset> Hooks<T> for OwnHooks {
     }
     fn retained_bytes(&self, value: &T) -> usize {
         value.retained_bytes()
+    }
+    fn judge_by(&self) -> JudgeBy<T> {
+        by_itself
     }
 }
 

@@ -1,11 +1,13 @@
 //! All homes of the process, so that a thread that ends can give its magazines back, and a close that found an owner
 //! busy is finished by somebody.
 //!
-//! Touched when a pool begins, when a thread ends and when a close was not complete: never on a hot path. No
+//! Touched when a pool begins or ends, when a thread ends and when a close was not complete: never on a hot path. No
 //! user code runs under its locks.
 
 use crate::raw::threads::{EndingThread, on_end};
+use crate::raw::unwind::caught;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Once, Weak};
 
 /// A home, whatever its values are.
@@ -17,29 +19,34 @@ pub(super) trait Idle: Send + Sync {
     fn close(&self) -> bool;
 }
 
-static HOMES: Mutex<Vec<Weak<dyn Idle>>> = Mutex::new(Vec::new());
+/// By address, which no other home has before this one is forgotten.
+static HOMES: Mutex<BTreeMap<usize, Weak<dyn Idle>>> = Mutex::new(BTreeMap::new());
 static UNFINISHED: Mutex<Vec<Arc<dyn Idle>>> = Mutex::new(Vec::new());
 
-/// Notes a home that begins. Those that have ended are forgotten when there are as many as others.
+fn address<H>(home: &H) -> usize {
+    core::ptr::from_ref(home).addr()
+}
+
+/// Notes a home that begins.
 pub(super) fn add<H: Idle + 'static>(home: &Arc<H>) {
     static WATCHING: Once = Once::new();
     WATCHING.call_once(|| on_end(thread_ends));
     finish();
-    let home: Weak<dyn Idle> = Arc::downgrade(home) as _;
-    let mut homes = HOMES.lock();
-    if homes.len() == homes.capacity() {
-        homes.retain(|home| home.strong_count() > 0);
-        let room = homes.len() + 1;
-        homes.reserve(room);
-    }
-    homes.push(home);
+    HOMES.lock().insert(address(&**home), Arc::downgrade(home) as _);
+}
+
+/// Forgets a home that ends. Called by its drop, before its memory can be another's.
+pub(super) fn forget<H>(home: &H) {
+    let forgotten = HOMES.lock().remove(&address(home));
+    drop(forgotten);
 }
 
 fn thread_ends(thread: &EndingThread) {
     // The counts are given up after the lock: the last one frees a home, and that is user code.
-    let homes: Vec<_> = HOMES.lock().iter().filter_map(Weak::upgrade).collect();
+    let homes: Vec<_> = HOMES.lock().values().filter_map(Weak::upgrade).collect();
     for home in homes {
-        home.thread_ends(thread);
+        // What one home's values do must not keep the thread from the others.
+        caught(|| home.thread_ends(thread));
     }
     finish();
 }
@@ -56,5 +63,20 @@ pub(super) fn finish() {
         if !home.close() {
             UNFINISHED.lock().push(home);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HOMES;
+    use crate::Pool;
+
+    #[test]
+    fn pools_that_ended_are_forgotten() {
+        const POOLS: usize = 1000;
+        for _ in 0..POOLS {
+            drop(Pool::new(Vec::<u8>::new).get());
+        }
+        assert!(HOMES.lock().len() < POOLS, "other tests have a few at a time");
     }
 }

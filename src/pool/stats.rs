@@ -1,6 +1,7 @@
 //! What a pool counts, and why it dropped a value.
 
-use crate::sync::Ordering::{Relaxed, SeqCst};
+use super::census::Census;
+use crate::sync::Ordering::Relaxed;
 use crate::sync::count::AtomicU64;
 
 /// Why a value was dropped instead of kept.
@@ -82,47 +83,27 @@ impl core::ops::AddAssign for PoolStats {
     }
 }
 
-/// Counters off the hot path: a hit touches none of them.
+/// Counters off the hot path: a hit touches none of them. They publish nothing, hence Relaxed.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    live: AtomicU64,
-    peak_live: AtomicU64,
     made: AtomicU64,
     drops: [AtomicU64; REASONS],
 }
 
-// All but `live` publish nothing, hence Relaxed.
 impl Counts {
-    pub(crate) fn made(&self) {
+    pub(super) fn made(&self) {
         self.made.fetch_add(1, Relaxed);
-        self.came();
     }
 
-    pub(crate) fn came(&self) {
-        let live = self.live.fetch_add(1, Relaxed) + 1;
-        self.peak_live.fetch_max(live, Relaxed);
-    }
-
-    pub(crate) fn dropped(&self, reason: DropReason) {
+    pub(super) fn dropped(&self, reason: DropReason) {
         self.drops[reason as usize].fetch_add(1, Relaxed);
     }
 
-    /// Counts one that is gone for good, and says whether it was the last.
-    pub(crate) fn gone(&self) -> bool {
-        // SeqCst: one of two who each look whether the other has done its part, with `ended` of `home`.
-        self.live.fetch_sub(1, SeqCst) == 1
-    }
-
-    pub(crate) fn live(&self) -> u64 {
-        // SeqCst: as in `gone`.
-        self.live.load(SeqCst)
-    }
-
-    pub(crate) fn snapshot(&self, idle: usize, hits: u64, charged_bytes: usize) -> PoolStats {
+    pub(super) fn snapshot(&self, census: &Census, idle: usize, hits: u64, charged_bytes: usize) -> PoolStats {
         PoolStats {
-            live: self.live.load(Relaxed),
+            live: census.values(),
             idle: idle as u64,
-            peak_live: self.peak_live.load(Relaxed),
+            peak_live: census.peak(),
             charged_bytes: charged_bytes as u64,
             hits,
             made: self.made.load(Relaxed),

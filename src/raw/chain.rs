@@ -5,7 +5,9 @@ use core::cell::Cell;
 use core::fmt;
 use core::ptr::NonNull;
 
-/// A boxed payload with room for the links of a pool. Outside of the basement it is a box around its payload.
+/// A boxed payload with room for the links of a pool. Outside of the basement it is a box around its payload. The links
+/// come first: they lie beside what a payload has in front.
+#[repr(C)]
 pub struct Node<P> {
     /// The next node of the chain that owns this one. Touched by the owner of the box or of the chain only.
     next: Cell<Option<NonNull<Self>>>,

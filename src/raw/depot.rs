@@ -56,7 +56,12 @@ impl<N> Depot<N> {
     /// Takes a node out: of the younger ones, the one that waits longest. The queue's own Release and Acquire make
     /// all that was done to the node before its push visible here.
     pub fn pop(&self) -> Option<N> {
-        self.fresh.pop().or_else(|| self.old.pop())
+        self.fresh.pop().or_else(|| self.pop_old())
+    }
+
+    /// Takes one of the older ones out.
+    pub fn pop_old(&self) -> Option<N> {
+        self.old.pop()
     }
 
     /// Puts a node in.
@@ -177,5 +182,15 @@ mod tests {
         assert_eq!(age(&depot, 3), (vec![0, 1, 2], false));
         assert_eq!(age(&depot, 3), (vec![3, 4], true));
         assert_eq!(age(&depot, 3), (vec![], true));
+    }
+
+    #[test]
+    fn an_old_one_makes_room_for_an_old_one() {
+        let depot = Depot::new(2);
+        (0..2).for_each(|node| assert!(matches!(depot.push_old(node), Push::Kept)));
+        assert!(matches!(depot.push(9), Push::Kept));
+        assert!(matches!(depot.push_old(2), Push::Full(2)));
+        assert_eq!(depot.pop_old(), Some(0), "the one that waits longest");
+        assert_eq!((depot.pop(), depot.pop()), (Some(9), Some(1)));
     }
 }

@@ -3,11 +3,12 @@
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
+use std::thread::panicking;
 
 /// A node that knows where it belongs.
 pub trait GoHome {
-    /// Takes the node back. Runs in a `Drop`, so it must not panic.
-    fn go_home(self: Box<Self>);
+    /// Takes the node back, whose lease ended in a panic or not. Runs in a `Drop`, so it must not panic.
+    fn go_home(self: Box<Self>, in_panic: bool);
 }
 
 /// One word; forgotten, it only loses the node.
@@ -47,8 +48,10 @@ impl<N: GoHome> DerefMut for Lease<N> {
 
 impl<N: GoHome> Drop for Lease<N> {
     fn drop(&mut self) {
+        // Asked before the box is taken: else the compiler would free it should the question panic.
+        let in_panic = panicking();
         // SAFETY: by (a) the box is there, and nothing uses the lease after its drop.
-        unsafe { ManuallyDrop::take(&mut self.0) }.go_home();
+        unsafe { ManuallyDrop::take(&mut self.0) }.go_home(in_panic);
     }
 }
 

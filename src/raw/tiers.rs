@@ -314,10 +314,11 @@ impl<P> Tiers<P> {
 
     /// Puts a chain into the depot; `free` gets what finds no room.
     fn hand_over(&self, chain: Chain<P>, free: impl FnMut(Chain<P>)) {
-        self.hand_over_as(Depot::push, chain, free);
+        self.hand_over_by(Depot::push, Depot::pop, chain, free);
     }
 
-    fn hand_over_as(&self, push: PushFn<P>, mut chain: Chain<P>, mut free: impl FnMut(Chain<P>)) {
+    /// Puts a chain into the depot by `push`. Where that finds no room, `pop` makes some.
+    fn hand_over_by(&self, push: PushFn<P>, pop: PopFn<P>, mut chain: Chain<P>, mut free: impl FnMut(Chain<P>)) {
         if chain.is_empty() {
             return;
         }
@@ -331,7 +332,7 @@ impl<P> Tiers<P> {
                     break;
                 }
                 // Many short chains fill it. Two that become one make room.
-                Push::Full(refused) => chain = refused.merged(self.depot.pop()),
+                Push::Full(refused) => chain = refused.merged(pop(&self.depot)),
             }
         }
         self.in_depot.fetch_sub(chain.len(), Ordering::Relaxed);
@@ -361,6 +362,7 @@ impl<P> Tiers<P> {
 }
 
 type PushFn<P> = fn(&Depot<Chain<P>>, Chain<P>) -> Push<Chain<P>>;
+type PopFn<P> = fn(&Depot<Chain<P>>) -> Option<Chain<P>>;
 
 // What is done inside of a magazine.
 

@@ -50,7 +50,7 @@ impl<P> Tiers<P> {
     /// find them. They count as old there: they have waited through one step.
     pub fn reclaim(&self, mut free: impl FnMut(Chain<P>)) {
         for chain in self.seize(Magazine::is_idle) {
-            self.hand_over_as(Depot::push_old, chain, &mut free);
+            self.hand_over_by(Depot::push_old, Depot::pop_old, chain, &mut free);
         }
     }
 
