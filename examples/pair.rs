@@ -8,10 +8,15 @@
 //!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/pair $way $pairs 2>&1 | grep Collected
 //! done; done
 //! ```
+//!
+//! `pair crossing 1000000` takes the vectors here and drops them on another thread, and prints how many fetched a chain from
+//! the tier that threads share.
 
 use ebbtide::{Pool, Reset, Verdict};
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::sync::mpsc;
+use std::thread;
 
 const ROOM: usize = 4096;
 
@@ -66,6 +71,21 @@ fn object_stacked() {
     OBJECTS.with_borrow_mut(|stack| stack.push(object));
 }
 
+/// Takes here, drops there.
+fn crossed(pool: &Pool<Vec<u8>>, pairs: u64) {
+    let (send, receive) = mpsc::sync_channel(64);
+    thread::scope(|scope| {
+        scope.spawn(move || receive.into_iter().for_each(drop));
+        for _ in 0..pairs {
+            let mut value = pool.get();
+            write(&mut value);
+            send.send(value).expect("the receiver takes all");
+        }
+        drop(send);
+    });
+    println!("{:?}", pool.stats());
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let way = arguments.next().unwrap_or_else(|| "pool".to_owned());
@@ -75,6 +95,7 @@ fn main() {
     match way.as_str() {
         "stack" => (0..pairs).for_each(|_| stacked()),
         "object_stack" => (0..pairs).for_each(|_| object_stacked()),
+        "crossing" => crossed(&pool, pairs),
         "object" => (0..pairs).for_each(|_| mark(&mut objects.get())),
         _ => (0..pairs).for_each(|_| write(&mut pool.get())),
     }

@@ -327,7 +327,7 @@ impl<T: Send + 'static> Home<T> {
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
-        self.counts.snapshot(&self.census, self.tiers.idle(), self.tiers.takes(), self.bytes.used())
+        self.counts.snapshot(&self.census, &self.tiers, self.bytes.used())
     }
 }
 

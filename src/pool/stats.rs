@@ -1,6 +1,7 @@
 //! What a pool counts, and why it dropped a value.
 
 use super::census::Census;
+use crate::raw::tiers::Tiers;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::count::AtomicU64;
 
@@ -44,6 +45,9 @@ pub struct PoolStats {
     pub charged_bytes: u64,
     /// Values that `get` and `try_get` found waiting.
     pub hits: u64,
+    /// Chains of values that threads fetched from the tier that all share: what a hit costs there, one shared operation for
+    /// as many values as the chain has.
+    pub fetches: u64,
     /// Values that the factory made since the pool began: the misses of `get`.
     pub made: u64,
     drops: [u64; REASONS],
@@ -76,6 +80,7 @@ impl core::ops::AddAssign for PoolStats {
         self.peak_live += other.peak_live;
         self.charged_bytes += other.charged_bytes;
         self.hits += other.hits;
+        self.fetches += other.fetches;
         self.made += other.made;
         for (mine, theirs) in self.drops.iter_mut().zip(other.drops) {
             *mine += theirs;
@@ -99,13 +104,14 @@ impl Counts {
         self.drops[reason as usize].fetch_add(1, Relaxed);
     }
 
-    pub(super) fn snapshot(&self, census: &Census, idle: usize, hits: u64, charged_bytes: usize) -> PoolStats {
+    pub(super) fn snapshot<P>(&self, census: &Census, tiers: &Tiers<P>, charged_bytes: usize) -> PoolStats {
         PoolStats {
             live: census.values(),
-            idle: idle as u64,
+            idle: tiers.idle() as u64,
             peak_live: census.peak(),
             charged_bytes: charged_bytes as u64,
-            hits,
+            hits: tiers.takes(),
+            fetches: tiers.fetches(),
             made: self.made.load(Relaxed),
             drops: core::array::from_fn(|reason| self.drops[reason].load(Relaxed)),
         }

@@ -51,8 +51,8 @@ pub struct Tiers<P> {
     depot: Depot<Chain<P>>,
     /// Nodes in the depot, for statistics.
     in_depot: count::AtomicUsize,
-    /// Nodes taken from the depot straight away, for statistics.
-    slow_takes: count::AtomicU64,
+    /// Chains taken from the depot by threads that wanted a node, for statistics.
+    fetches: count::AtomicU64,
     /// Held by who begins a magazine, trims or closes. `true` once closed.
     closed: Mutex<bool>,
     /// Nodes that one magazine holds at most.
@@ -73,7 +73,7 @@ impl<P> Tiers<P> {
             magazines: core::array::from_fn(|_| AtomicPtr::new(null_mut())),
             depot: Depot::new(capacity.min(CHAINS + capacity / 8)),
             in_depot: count::AtomicUsize::new(0),
-            slow_takes: count::AtomicU64::new(0),
+            fetches: count::AtomicU64::new(0),
             closed: Mutex::new(false),
             depth: depth.max(1),
             full_fence: full_fence || barrier::must_be_full(),
@@ -176,7 +176,7 @@ impl<P> Tiers<P> {
         }
         let mut chain = self.pop()?;
         let node = chain.pop()?;
-        self.slow_takes.fetch_add(1, Ordering::Relaxed);
+        self.fetches.fetch_add(1, Ordering::Relaxed);
         node.home.set(magazine);
         let rest = match magazine {
             // SAFETY: the caller's promise, as above. Should the magazine not be empty, its nodes are handed over.
@@ -352,7 +352,13 @@ impl<P> Tiers<P> {
 
     /// Nodes taken since the beginning.
     pub fn takes(&self) -> u64 {
-        self.slow_takes.load(Ordering::Relaxed) + self.all().map(Magazine::takes).sum::<u64>()
+        // The first node of each chain went to who fetched it.
+        self.fetches() + self.all().map(Magazine::takes).sum::<u64>()
+    }
+
+    /// Chains fetched from the depot since the beginning.
+    pub fn fetches(&self) -> u64 {
+        self.fetches.load(Ordering::Relaxed)
     }
 
     /// Idle nodes in all tiers, exact at rest.
