@@ -9,10 +9,12 @@
 //! reach but the caller's: it may use the same pool, and it may panic.
 
 use super::budget::Budget;
+use super::debug::PoolDebug;
 use super::ended::{Outstanding, Waiters};
 use super::hooks::{Hooks, Judged};
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
+use super::watched::watched;
 use crate::raw::chain::{self, Chain};
 use crate::raw::lease::{GoHome, Lease};
 use crate::raw::parcels::Finish;
@@ -49,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) age_every: Duration,
     /// Whether to do without the system's asymmetric fence.
     pub(crate) full_fence: bool,
+    pub(crate) debug: PoolDebug,
 }
 
 pub(crate) struct Home<T> {
@@ -95,9 +98,12 @@ pub(crate) type Node<T> = chain::Node<Lent<T>>;
 
 impl<T: Send + 'static> Home<T> {
     pub(crate) fn new(hooks: impl Hooks<T> + 'static, settings: Settings, bytes: Arc<Budget>) -> Arc<Self> {
+        let debug = settings.debug.or_of_process();
+        let settings = Settings { debug, ..settings };
         let home = Arc::new(Self {
-            tiers: Tiers::new(settings.values, settings.thread_values, settings.full_fence),
-            hooks: Box::new(hooks),
+            // Behind a full fence nothing is taken on the short way, so `verify` sees all that is taken.
+            tiers: Tiers::new(settings.values, settings.thread_values, settings.full_fence || debug.has_verify()),
+            hooks: watched(hooks, debug, settings.name),
             places: Budget::new(settings.values),
             bytes,
             settings,
@@ -124,7 +130,24 @@ impl<T: Send + 'static> Home<T> {
     /// An idle node.
     #[inline]
     pub(crate) fn take(&self) -> Option<Lease<Node<T>>> {
-        self.take_at_hand().or_else(|| self.tiers.take_slow_here().map(Lease::new))
+        self.take_at_hand().or_else(|| self.take_slow())
+    }
+
+    /// An idle node that this thread does not have at hand, or not on the short way.
+    #[inline]
+    pub(crate) fn take_slow(&self) -> Option<Lease<Node<T>>> {
+        let node = self.tiers.take_slow_here()?;
+        if self.settings.debug.has_verify() { self.first_clean(node) } else { Some(Lease::new(node)) }
+    }
+
+    /// This node, or one after it: the first that was not changed while it waited.
+    #[cold]
+    fn first_clean(&self, mut node: Box<Node<T>>) -> Option<Lease<Node<T>>> {
+        while !self.hooks.is_clean(&node.payload.value) {
+            self.discard(node, DropReason::Damaged);
+            node = self.tiers.take_slow_here()?;
+        }
+        Some(Lease::new(node))
     }
 
     /// A node around a value that `get` had to make.

@@ -23,9 +23,13 @@ pub enum DropReason {
     Underused,
     /// It waited through two steps of ageing.
     Aged,
+    /// The pool keeps nothing, by the switch [`no_pool`](crate::PoolDebug::no_pool).
+    NotPooled,
+    /// It was changed while it waited: only seen with the switch [`verify`](crate::PoolDebug::verify).
+    Damaged,
 }
 
-const REASONS: usize = 8;
+const REASONS: usize = 10;
 
 /// A snapshot of a pool's numbers. The fields are read one after the other while the pool works, so sums may
 /// be off by what happened meanwhile; at rest they are exact.
@@ -124,7 +128,8 @@ impl Counts {
             idle: idle as u64,
             peak_live: self.peak_live.load(Relaxed),
             charged_bytes: charged_bytes as u64,
-            hits,
+            // A damaged value was found waiting, and not lent.
+            hits: hits.saturating_sub(self.drops[DropReason::Damaged as usize].load(Relaxed)),
             made: self.made.load(Relaxed),
             drops: core::array::from_fn(|reason| self.drops[reason].load(Relaxed)),
         }
