@@ -210,8 +210,10 @@ fn try_get_never_lends_a_damaged_value_either() {
 
 #[test]
 fn nobody_looks_without_the_switch() {
-    for switches in [PoolDebug::none(), PoolDebug::none().poison()] {
-        let (_, pool) = suspects(with(switches));
+    let switches = [PoolDebug::none(), PoolDebug::none().poison()];
+    // Behind a full fence, as under `verify`, too.
+    for (switches, full) in switches.into_iter().flat_map(|switches| [(switches, false), (switches, true)]) {
+        let (_, pool) = suspects(with(switches).full_fence(full));
         let state = Arc::clone(&pool.get().state);
         state.store(CHANGED, Relaxed);
         assert!(Arc::ptr_eq(&pool.get().state, &state));

@@ -32,8 +32,8 @@ use std::sync::Arc;
 use std::thread::{panicking, sleep};
 use std::time::{Duration, Instant};
 
-/// Chains that one ageing call handles at most: some tens of microseconds.
-const CHAINS_A_TRIM: usize = 256;
+/// Values that one ageing call frees at most, or chains that it lets age: some tens of microseconds.
+const VALUES_A_TRIM: usize = 256;
 /// Time between two looks at a close that is not finished.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// Values made beyond the bounds before the magazines of other threads are shared out, which costs some microseconds.
@@ -313,7 +313,7 @@ impl<T: Send + 'static> Home<T> {
     /// Ages what is idle by one step, or goes on with one: see [`Pool::trim`](crate::Pool::trim).
     pub(crate) fn trim(&self) -> bool {
         registry::finish();
-        let done = self.tiers.age(CHAINS_A_TRIM, |chain| self.discard_all(chain, DropReason::Aged));
+        let done = self.tiers.age(VALUES_A_TRIM, |chain| self.discard_all(chain, DropReason::Aged));
         if done {
             self.tiers.reclaim(|chain| self.spill(chain));
         }
