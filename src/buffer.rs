@@ -13,7 +13,7 @@ pub use bytes::PooledBytes;
 
 pub(crate) use block::Block;
 
-use crate::pool::PoolStats;
+use crate::pool::{PoolDebug, PoolStats};
 use classes::{Classes, Limits};
 use core::fmt;
 use std::sync::{Arc, OnceLock};
@@ -122,7 +122,7 @@ pub struct BufferPoolBuilder(Limits);
 
 impl Default for BufferPoolBuilder {
     fn default() -> Self {
-        Self(Limits { idle_bytes: 64 << 20, buffer_bytes: 4 << 20 })
+        Self(Limits { idle_bytes: 64 << 20, buffer_bytes: 4 << 20, debug: PoolDebug::none() })
     }
 }
 
@@ -137,6 +137,12 @@ impl BufferPoolBuilder {
     /// Bytes of the largest buffer that is kept. A larger one is served and never kept. Default: 4 MiB.
     pub fn max_buffer_bytes(mut self, bytes: usize) -> Self {
         self.0.buffer_bytes = bytes;
+        self
+    }
+
+    /// Switches for a search for faults, beside those of the environment. Default: [`PoolDebug::none`].
+    pub fn debug(mut self, switches: PoolDebug) -> Self {
+        self.0.debug = switches;
         self
     }
 

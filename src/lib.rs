@@ -59,5 +59,5 @@ pub mod raw;
 pub use arena::Arena;
 pub use buffer::{BufferPool, PooledBuf, PooledBytes};
 pub use intercept::{Chain, Interceptor};
-pub use pool::{DropReason, Pool, PoolBuilder, PoolStats, Pooled, Reset, Verdict};
+pub use pool::{DropReason, Pool, PoolBuilder, PoolDebug, PoolStats, Pooled, Reset, Verdict};
 pub use request::{Ending, Outcome, RequestGuard, Scope, ScopeEnded, ScopeHandle, ScopeStats, Scopes};

@@ -31,6 +31,8 @@ pub(crate) fn reset(input: &DeriveInput) -> Result<TokenStream> {
     let steps = fields.iter().map(Field::step);
     let retained = sum(&fields, &quote!(retained_bytes));
     let used = sum(&fields, &quote!(used_bytes));
+    let poison = reset_fields(&fields).map(Field::poison);
+    let clean = reset_fields(&fields).map(Field::clean);
     Ok(quote! {
         #[automatically_derived]
         impl #parameters ::ebbtide::Reset for #name #arguments #conditions {
@@ -44,6 +46,12 @@ pub(crate) fn reset(input: &DeriveInput) -> Result<TokenStream> {
             }
             fn used_bytes(&self) -> usize {
                 #used
+            }
+            fn poison(&mut self) {
+                #(#poison)*
+            }
+            fn is_clean(&self) -> bool {
+                true #(&& #clean)*
             }
         }
     })
@@ -116,10 +124,14 @@ fn names(tokens: TokenStream, parameters: &[&Ident]) -> bool {
     })
 }
 
+/// The fields that know how to reset themselves.
+fn reset_fields<'a>(fields: &'a [Field<'a>]) -> impl Iterator<Item = &'a Field<'a>> {
+    fields.iter().filter(|field| matches!(field.action, Action::Reset))
+}
+
 /// The sum of `method` over the fields that count.
 fn sum(fields: &[Field<'_>], method: &TokenStream) -> TokenStream {
-    let counted = fields.iter().filter(|field| matches!(field.action, Action::Reset));
-    let terms = counted.map(|Field { member, ty, .. }| {
+    let terms = reset_fields(fields).map(|Field { member, ty, .. }| {
         let bytes = quote_spanned!(ty.span()=> <#ty as ::ebbtide::Reset>::#method(&self.#member));
         quote!(.saturating_add(#bytes))
     });
@@ -156,6 +168,18 @@ impl Field<'_> {
             }
         };
         quote!(let #keep = ::core::matches!(#verdict, ::ebbtide::Verdict::Keep) & #keep;)
+    }
+
+    /// The statement that poisons the field.
+    fn poison(&self) -> TokenStream {
+        let Self { member, ty, .. } = self;
+        quote_spanned!(ty.span()=> <#ty as ::ebbtide::Reset>::poison(&mut self.#member);)
+    }
+
+    /// Whether the field is as its reset left it.
+    fn clean(&self) -> TokenStream {
+        let Self { member, ty, .. } = self;
+        quote_spanned!(ty.span()=> <#ty as ::ebbtide::Reset>::is_clean(&self.#member))
     }
 
     /// What the field asks of its type.

@@ -13,6 +13,7 @@ use syn::{DeriveInput, Error, parse_macro_input};
 ///
 /// `reset` goes through the fields in the order of their declaration, and through all of them whatever one says:
 /// the value is kept if every field wants to be kept. `retained_bytes` and `used_bytes` are the sums of the fields'.
+/// `poison` and `is_clean` ask every field that has no attribute.
 /// A field whose type has no `Reset` must say what becomes of it, or the struct does not compile:
 ///
 /// | attribute of the field | its reset | its bytes |

@@ -1,7 +1,7 @@
 //! A block: what a node of a buffer pool holds.
 
 use super::classes::Classes;
-use crate::pool::{Reset, Verdict};
+use crate::pool::{PoolDebug, Reset, Verdict};
 use crate::raw::segment::Segment;
 use std::sync::Arc;
 
@@ -31,5 +31,13 @@ impl Reset for Block {
 
     fn retained_bytes(&self) -> usize {
         self.segment.capacity()
+    }
+
+    fn poison(&mut self) {
+        self.segment.fill_spare(PoolDebug::POISON);
+    }
+
+    fn is_clean(&self) -> bool {
+        self.segment.written().is_empty() && self.segment.is_filled(PoolDebug::POISON)
     }
 }

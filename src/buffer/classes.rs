@@ -5,7 +5,7 @@
 //! Every class is a whole number of cache lines. A class begins to exist with its first buffer.
 
 use super::block::Block;
-use crate::pool::{AGE_EVERY, Budget, Home, Node, OwnHooks, PoolStats, Settings};
+use crate::pool::{AGE_EVERY, Budget, Home, Node, OwnHooks, PoolDebug, PoolStats, Settings};
 use crate::raw::lease::Lease;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
@@ -42,15 +42,16 @@ fn class_size(class: usize) -> usize {
     base + base / STEPS * (above % STEPS + 1)
 }
 
-/// What a buffer pool keeps at most, in bytes.
+/// What a buffer pool keeps at most, in bytes, and how it is watched.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) idle_bytes: usize,
     pub(super) buffer_bytes: usize,
+    pub(super) debug: PoolDebug,
 }
 
-fn settings(values: usize, value_bytes: usize, thread_values: usize) -> Settings {
-    Settings { name: "buffers", values, value_bytes, thread_values, age_every: AGE_EVERY, full_fence: false }
+fn settings(values: usize, value_bytes: usize, thread_values: usize, debug: PoolDebug) -> Settings {
+    Settings { name: "buffers", values, value_bytes, thread_values, age_every: AGE_EVERY, full_fence: false, debug }
 }
 
 /// The classes of one buffer pool. They share one byte budget.
@@ -75,7 +76,7 @@ impl Classes {
         let bytes = Arc::new(Budget::of_process(limits.idle_bytes));
         Arc::new(Self {
             homes: (0..classes).map(|_| OnceLock::new()).collect(),
-            passing: Home::new(OwnHooks, settings(0, 0, 1), Arc::clone(&bytes)),
+            passing: Home::new(OwnHooks, settings(0, 0, 1, limits.debug), Arc::clone(&bytes)),
             bytes,
             limits,
             closed: Mutex::new(false),
@@ -104,7 +105,8 @@ impl Classes {
     fn new_home(&self, size: usize) -> Arc<Home<Block>> {
         let values = (self.limits.idle_bytes / size).clamp(1, MAX_BUFFERS);
         let thread_values = (THREAD_BYTES / size).clamp(1, THREAD_BUFFERS);
-        Home::new(OwnHooks, settings(values, usize::MAX, thread_values), Arc::clone(&self.bytes))
+        let settings = settings(values, usize::MAX, thread_values, self.limits.debug);
+        Home::new(OwnHooks, settings, Arc::clone(&self.bytes))
     }
 
     fn begun_homes(&self) -> impl Iterator<Item = &Arc<Home<Block>>> {

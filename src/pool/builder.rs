@@ -2,6 +2,7 @@
 
 use super::Pool;
 use super::budget::Budget;
+use super::debug::PoolDebug;
 use super::home::{Home, Settings};
 use super::hooks::{Hooks, OwnHooks, ResetBy};
 use super::reset::{Reset, Verdict};
@@ -31,6 +32,7 @@ pub struct PoolBuilder {
     max_thread_idle: usize,
     age_every: Duration,
     full_fence: bool,
+    debug: PoolDebug,
     name: Option<&'static str>,
 }
 
@@ -43,6 +45,7 @@ impl Default for PoolBuilder {
             max_thread_idle: 128,
             age_every: AGE_EVERY,
             full_fence: false,
+            debug: PoolDebug::none(),
             name: None,
         }
     }
@@ -94,6 +97,12 @@ impl PoolBuilder {
         self
     }
 
+    /// Switches for a search for faults, beside those of the environment. Default: [`PoolDebug::none`].
+    pub fn debug(mut self, switches: PoolDebug) -> Self {
+        self.debug = switches;
+        self
+    }
+
     /// A pool of values that know how to reset themselves.
     pub fn build<T, F>(self, factory: F) -> Pool<T>
     where
@@ -126,6 +135,7 @@ impl PoolBuilder {
             thread_values: self.max_thread_idle,
             age_every: self.age_every,
             full_fence: self.full_fence,
+            debug: self.debug,
         };
         let bytes = Arc::new(Budget::of_process(self.max_idle_bytes));
         Pool::from_parts(Home::new(hooks, settings, bytes), Box::new(factory))

@@ -10,10 +10,12 @@
 
 use super::budget::Budget;
 use super::census::Census;
+use super::debug::PoolDebug;
 use super::ended::{Outstanding, Ticket, Waiters};
 use super::hooks::{Hooks, JudgeBy, Judged};
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
+use super::watched::watched;
 use crate::raw::chain::{self, Chain};
 use crate::raw::lease::{GoHome, Lease};
 use crate::raw::parcels::Finish;
@@ -31,8 +33,8 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Chains that one ageing call handles at most: some tens of microseconds.
-const CHAINS_A_TRIM: usize = 64;
+/// Values that one ageing call frees at most, or chains that it lets age: some tens of microseconds.
+const VALUES_A_TRIM: usize = 256;
 /// Time between two looks at a close that is not finished.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// Values made beyond the bounds before the magazines of other threads are shared out, which costs some microseconds.
@@ -50,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) age_every: Duration,
     /// Whether to do without the system's asymmetric fence.
     pub(crate) full_fence: bool,
+    pub(crate) debug: PoolDebug,
 }
 
 pub(crate) struct Home<T> {
@@ -98,9 +101,12 @@ pub(crate) type Node<T> = chain::Node<Lent<T>>;
 
 impl<T: Send + 'static> Home<T> {
     pub(crate) fn new(hooks: impl Hooks<T> + 'static, settings: Settings, bytes: Arc<Budget>) -> Arc<Self> {
+        let debug = settings.debug.or_of_process();
+        let settings = Settings { debug, ..settings };
         let home = Arc::new(Self {
-            tiers: Tiers::new(settings.values, settings.thread_values, settings.full_fence),
-            hooks: Quiet::new(Box::new(hooks)),
+            // Behind a full fence nothing is taken on the short way, so `verify` sees all that is taken.
+            tiers: Tiers::new(settings.values, settings.thread_values, settings.full_fence || debug.has_verify()),
+            hooks: Quiet::new(watched(hooks, debug, settings.name)),
             census: Census::new(settings.values),
             bytes,
             settings,
@@ -127,7 +133,24 @@ impl<T: Send + 'static> Home<T> {
     /// An idle node.
     #[inline]
     pub(crate) fn take(&self) -> Option<Lease<Node<T>>> {
-        self.take_at_hand().or_else(|| self.tiers.take_slow_here().map(Lease::new))
+        self.take_at_hand().or_else(|| self.take_slow())
+    }
+
+    /// An idle node that this thread does not have at hand, or not on the short way.
+    #[inline]
+    pub(crate) fn take_slow(&self) -> Option<Lease<Node<T>>> {
+        let node = self.tiers.take_slow_here()?;
+        if self.settings.debug.has_verify() { self.first_clean(node) } else { Some(Lease::new(node)) }
+    }
+
+    /// This node, or one after it: the first that was not changed while it waited.
+    #[cold]
+    fn first_clean(&self, mut node: Box<Node<T>>) -> Option<Lease<Node<T>>> {
+        while !self.hooks.is_clean(&node.payload.value) {
+            self.discard(node, DropReason::Damaged);
+            node = self.tiers.take_slow_here()?;
+        }
+        Some(Lease::new(node))
     }
 
     /// A node around a value that `get` had to make.
@@ -290,7 +313,7 @@ impl<T: Send + 'static> Home<T> {
     /// Ages what is idle by one step, or goes on with one: see [`Pool::trim`](crate::Pool::trim).
     pub(crate) fn trim(&self) -> bool {
         registry::finish();
-        let done = self.tiers.age(CHAINS_A_TRIM, |chain| self.discard_all(chain, DropReason::Aged));
+        let done = self.tiers.age(VALUES_A_TRIM, |chain| self.discard_all(chain, DropReason::Aged));
         if done {
             self.tiers.reclaim(|chain| self.spill(chain));
         }

@@ -10,7 +10,12 @@ pub(crate) trait Hooks<T>: Send + Sync {
     /// Resets the value and tells what it costs while it is idle, or why it is not worth keeping.
     fn judge(&self, value: &mut T, strikes: &mut u8) -> Judged;
     fn retained_bytes(&self, value: &T) -> usize;
-
+    /// Overwrites what the value keeps but does not show.
+    fn poison(&self, _: &mut T) {}
+    /// Whether the value is as its reset left it.
+    fn is_clean(&self, _: &T) -> bool {
+        true
+    }
     /// What each node carries, so that a return finds it without a look into the pool.
     fn judge_by(&self) -> JudgeBy<T> {
         by_table
@@ -52,7 +57,7 @@ impl Judged {
     }
 
     pub(super) fn bytes(self) -> Result<usize, DropReason> {
-        let reasons = [DropReason::Verdict, DropReason::Panicked, DropReason::Underused];
+        let reasons = [DropReason::Verdict, DropReason::Panicked, DropReason::Underused, DropReason::NotPooled];
         reasons.into_iter().find(|&reason| self == Self::drop(reason)).map_or(Ok(self.0), Err)
     }
 }
@@ -75,6 +80,12 @@ impl<T: Reset> Hooks<T> for OwnHooks {
     }
     fn retained_bytes(&self, value: &T) -> usize {
         value.retained_bytes()
+    }
+    fn poison(&self, value: &mut T) {
+        value.poison();
+    }
+    fn is_clean(&self, value: &T) -> bool {
+        value.is_clean()
     }
     fn judge_by(&self) -> JudgeBy<T> {
         by_itself

@@ -15,6 +15,9 @@ macro_rules! becomes_default {
                 *self = <$plain>::default();
                 Verdict::Keep
             }
+            fn is_clean(&self) -> bool {
+                *self == <$plain>::default()
+            }
         }
     )*};
 }
@@ -26,6 +29,9 @@ impl Reset for Duration {
     fn reset(&mut self) -> Verdict {
         *self = Self::ZERO;
         Verdict::Keep
+    }
+    fn is_clean(&self) -> bool {
+        self.is_zero()
     }
 }
 
@@ -46,6 +52,12 @@ impl<T: Reset + ?Sized> Reset for Box<T> {
     fn used_bytes(&self) -> usize {
         size_of_val::<T>(self) + (**self).used_bytes()
     }
+    fn poison(&mut self) {
+        (**self).poison();
+    }
+    fn is_clean(&self) -> bool {
+        (**self).is_clean()
+    }
 }
 
 /// Resets each element. A long array of plain values is written as a whole.
@@ -58,6 +70,12 @@ impl<T: Reset, const N: usize> Reset for [T; N] {
     }
     fn used_bytes(&self) -> usize {
         self.iter().map(T::used_bytes).sum()
+    }
+    fn poison(&mut self) {
+        self.iter_mut().for_each(T::poison);
+    }
+    fn is_clean(&self) -> bool {
+        self.iter().all(T::is_clean)
     }
 }
 

@@ -25,9 +25,13 @@ pub enum DropReason {
     Underused,
     /// It waited through two steps of ageing.
     Aged,
+    /// The pool keeps nothing, by the switch [`no_pool`](crate::PoolDebug::no_pool).
+    NotPooled,
+    /// It was changed while it waited: only seen with the switch [`verify`](crate::PoolDebug::verify).
+    Damaged,
 }
 
-const REASONS: usize = 8;
+const REASONS: usize = 10;
 
 /// A snapshot of a pool's numbers. The fields are read one after the other while the pool works, so sums may
 /// be off by what happened meanwhile; at rest they are exact.
@@ -110,7 +114,8 @@ impl Counts {
             idle: tiers.idle() as u64,
             peak_live: census.peak(),
             charged_bytes: charged_bytes as u64,
-            hits: tiers.takes(),
+            // A damaged value was found waiting, and not lent.
+            hits: tiers.takes().saturating_sub(self.drops[DropReason::Damaged as usize].load(Relaxed)),
             fetches: tiers.fetches(),
             made: self.made.load(Relaxed),
             drops: core::array::from_fn(|reason| self.drops[reason].load(Relaxed)),

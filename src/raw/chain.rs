@@ -1,5 +1,6 @@
 //! Chains: boxed nodes linked through themselves, last in first out. What moves between the tiers of a pool.
 
+use super::depot::Load;
 use super::magazine::Magazine;
 use core::cell::Cell;
 use core::fmt;
@@ -113,19 +114,33 @@ impl<P> Chain<P> {
         Some(node)
     }
 
-    /// This chain and the nodes of `other`.
-    pub fn merged(mut self, other: Option<Self>) -> Self {
-        let mut other = other.unwrap_or_default();
-        while let Some(node) = other.pop() {
-            self.push(node);
+    /// This chain and the nodes of `other`. The shorter one is walked.
+    pub fn merged(self, other: Option<Self>) -> Self {
+        let other = other.unwrap_or_default();
+        let (mut long, mut short) = if self.len < other.len { (other, self) } else { (self, other) };
+        while let Some(node) = short.pop() {
+            long.push(node);
         }
-        self
+        long
     }
 
     /// Exchanges this chain for another place's list and length.
     pub fn exchange(&mut self, list: &mut List<P>, len: &mut usize) {
         core::mem::swap(&mut self.list, list);
         core::mem::swap(&mut self.len, len);
+    }
+}
+
+/// A chain is as much as it has nodes.
+impl<P> Load for Chain<P> {
+    fn load(&self) -> usize {
+        self.len
+    }
+
+    fn split_off(&mut self, load: usize) -> Self {
+        let mut first = Self::new();
+        core::iter::from_fn(|| self.pop()).take(load).for_each(|node| first.push(node));
+        first
     }
 }
 
@@ -153,6 +168,27 @@ mod tests {
         chain.push(Node::new(3));
         assert_eq!((chain.len(), chain.pop().unwrap().payload, chain.pop().unwrap().payload), (2, 3, 1));
         assert!(chain.pop().is_none() && chain.is_empty());
+    }
+
+    #[test]
+    fn a_chain_splits_and_merges_without_loss() {
+        let of = |values: core::ops::Range<u32>| {
+            let mut chain = Chain::new();
+            values.for_each(|value| chain.push(Node::new(value)));
+            chain
+        };
+        let all = |mut chain: Chain<u32>| {
+            assert_eq!(chain.load(), chain.len());
+            let mut values: Vec<_> = core::iter::from_fn(|| chain.pop().map(|node| node.payload)).collect();
+            values.sort_unstable();
+            values
+        };
+        let mut chain = of(0..5);
+        assert_eq!(all(chain.split_off(2)), [3, 4]);
+        assert_eq!(all(chain), [0, 1, 2]);
+        assert_eq!(all(of(0..1).merged(Some(of(1..4)))), [0, 1, 2, 3]);
+        assert_eq!(all(of(0..3).merged(Some(of(3..4)))), [0, 1, 2, 3]);
+        assert_eq!(all(of(0..3).merged(None)), [0, 1, 2]);
     }
 
     #[test]

@@ -25,6 +25,15 @@ pub struct Depot<N> {
     ageing: Mutex<Step>,
 }
 
+/// What takes longer to free the more there is in it, and can be divided.
+pub trait Load {
+    /// How much there is in it; never nothing.
+    fn load(&self) -> usize;
+
+    /// Takes out as much as `load` says, less than all.
+    fn split_off(&mut self, load: usize) -> Self;
+}
+
 /// What is left of one ageing step.
 #[derive(Clone, Copy, Default)]
 struct Step {
@@ -94,8 +103,12 @@ impl<N> Depot<N> {
     }
 
     /// Goes on with an ageing step, or begins one: what was old when it began is taken out, then what was fresh
-    /// becomes old. Handles at most `most` nodes; `free` gets those taken out. Says whether the step is done.
-    pub fn age(&self, most: usize, mut free: impl FnMut(N)) -> bool {
+    /// becomes old. Takes out a load of `most` at most, in which one that becomes old counts as one; `free` gets what was
+    /// taken out. Says whether the step is done.
+    pub fn age(&self, most: usize, mut free: impl FnMut(N)) -> bool
+    where
+        N: Load,
+    {
         let (out, done) = self.age_locked(most);
         out.into_iter().for_each(&mut free);
         // A node that was moved has been pushed, so a close that came meanwhile may have missed it.
@@ -106,22 +119,55 @@ impl<N> Depot<N> {
     }
 
     /// The part of `age` under the lock, where no code of a user may run.
-    fn age_locked(&self, most: usize) -> (Vec<N>, bool) {
+    fn age_locked(&self, most: usize) -> (Vec<N>, bool)
+    where
+        N: Load,
+    {
         let mut step = self.ageing.lock();
         if step.to_free + step.to_move == 0 {
             *step = Step { to_free: self.old.len(), to_move: self.fresh.len() };
         }
+        let mut out = Vec::new();
         // Both queues are first in, first out: what is moved now comes behind what is to be freed.
-        let freed = step.to_free.min(most);
-        let mut out: Vec<_> = (0..freed).map_while(|_| self.old.pop()).collect();
-        step.to_free = if out.len() < freed { 0 } else { step.to_free - freed };
-        let moving = step.to_move.min(most - freed);
+        let left = self.take_old(&mut step, most, &mut out);
+        self.move_fresh(&mut step, left, &mut out);
+        (out, step.to_free + step.to_move == 0)
+    }
+
+    /// Takes old nodes out as long as there is something `left`, and says how much of it remains.
+    fn take_old(&self, step: &mut Step, mut left: usize, out: &mut Vec<N>) -> usize
+    where
+        N: Load,
+    {
+        while step.to_free > 0 && left > 0 {
+            let Some(mut node) = self.old.pop() else {
+                step.to_free = 0;
+                break;
+            };
+            if node.load() > left {
+                let first = node.split_off(left);
+                // What remains goes behind the others, where a later call of this step finds it, or a taker.
+                match self.old.push(core::mem::replace(&mut node, first)) {
+                    Ok(()) => step.to_free += 1,
+                    // Somebody took its place: there is no other for it.
+                    Err(rest) => out.push(rest),
+                }
+            }
+            step.to_free -= 1;
+            left = left.saturating_sub(node.load());
+            out.push(node);
+        }
+        left
+    }
+
+    /// Makes fresh nodes old as long as there is something `left`: all that was old is out then.
+    fn move_fresh(&self, step: &mut Step, left: usize, out: &mut Vec<N>) {
+        let moving = step.to_move.min(left);
         let moved = (0..moving)
             .map_while(|_| self.fresh.pop())
             .map(|node| self.old.push(node).unwrap_or_else(|node| out.push(node)))
             .count();
         step.to_move = if moved < moving { 0 } else { step.to_move - moving };
-        (out, step.to_free + step.to_move == 0)
     }
 
     /// Closes for good and says whether this call was the one that did. The caller then drains with `pop`.
@@ -155,8 +201,26 @@ impl<N> fmt::Debug for Depot<N> {
 mod tests {
     use super::*;
 
+    impl Load for u32 {
+        fn load(&self) -> usize {
+            1
+        }
+        fn split_off(&mut self, _: usize) -> Self {
+            unreachable!("less than one is nothing")
+        }
+    }
+
+    impl Load for Vec<u32> {
+        fn load(&self) -> usize {
+            self.len()
+        }
+        fn split_off(&mut self, load: usize) -> Self {
+            self.drain(..load).collect()
+        }
+    }
+
     /// One call of `age`, and what it took out.
-    fn age(depot: &Depot<u32>, most: usize) -> (Vec<u32>, bool) {
+    fn age<N: Load>(depot: &Depot<N>, most: usize) -> (Vec<N>, bool) {
         let mut out = Vec::new();
         let done = depot.age(most, |node| out.push(node));
         (out, done)
@@ -187,10 +251,37 @@ mod tests {
     #[test]
     fn an_old_one_makes_room_for_an_old_one() {
         let depot = Depot::new(2);
-        (0..2).for_each(|node| assert!(matches!(depot.push_old(node), Push::Kept)));
-        assert!(matches!(depot.push(9), Push::Kept));
-        assert!(matches!(depot.push_old(2), Push::Full(2)));
-        assert_eq!(depot.pop_old(), Some(0), "the one that waits longest");
-        assert_eq!((depot.pop(), depot.pop()), (Some(9), Some(1)));
+        (0..2).for_each(|node| assert!(matches!(depot.push_old(vec![node]), Push::Kept)));
+        assert!(matches!(depot.push(vec![9]), Push::Kept));
+        assert!(matches!(depot.push_old(vec![2]), Push::Full(_)));
+        assert_eq!(depot.pop_old(), Some(vec![0]), "the one that waits longest");
+        assert_eq!((depot.pop(), depot.pop()), (Some(vec![9]), Some(vec![1])));
+    }
+
+    #[test]
+    fn a_call_takes_out_no_more_than_it_may_and_the_step_goes_on_with_the_rest() {
+        let depot = Depot::new(3);
+        for node in [vec![1, 2, 3, 4, 5], vec![6], vec![7, 8]] {
+            assert!(matches!(depot.push(node), Push::Kept));
+        }
+        assert_eq!(age(&depot, 3), (vec![], true));
+        assert!(matches!(depot.push(vec![9; 9]), Push::Kept));
+        assert_eq!(age(&depot, 3), (vec![vec![1, 2, 3]], false));
+        assert_eq!(depot.len(), 4);
+        assert_eq!(age(&depot, 3), (vec![vec![6], vec![7, 8]], false));
+        // What was left of the first, then the fresh one becomes old: one more.
+        assert_eq!(age(&depot, 3), (vec![vec![4, 5]], true));
+        assert_eq!(age(&depot, 9), (vec![vec![9; 9]], true));
+        assert_eq!(depot.len(), 0);
+    }
+
+    #[test]
+    fn what_is_left_of_a_node_can_be_taken() {
+        let depot = Depot::new(1);
+        assert!(matches!(depot.push(vec![1, 2, 3]), Push::Kept));
+        assert_eq!(age(&depot, 1), (vec![], true));
+        assert_eq!(age(&depot, 1), (vec![vec![1]], false));
+        assert_eq!(depot.pop(), Some(vec![2, 3]));
+        assert_eq!(age(&depot, 1), (vec![], true));
     }
 }

@@ -8,7 +8,7 @@
 //! | `chain`, `magazine`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
 //! | `barrier`, `threads` | a fence that costs one side only; dense numbers for threads |
 //! | `lease` | the one owner of a node that is lent |
-//! | `shared`, `segment` | a reference count inside a pooled node; bytes of which only written ones show |
+//! | `shared`, `segment`, `room` | a reference count inside a pooled node; bytes of which only written ones show; room filled |
 //! | `impls`, `counting` | the unsafe trait impls: `BufMut`, `Counted`, `GlobalAlloc` |
 //! | `ring` | `sync`'s queue for models |
 //! | `unwind` | panics of user code that must go no further |
@@ -30,6 +30,7 @@ pub mod lease;
 pub mod magazine;
 pub mod mask;
 pub mod parcels;
+pub mod room;
 pub mod segment;
 pub mod shared;
 pub mod slot;

@@ -13,10 +13,13 @@ pub const LINE: usize = 64;
 ///
 /// (a) `data` points at `capacity` bytes allocated with [`layout`], owned by this segment; `capacity > 0`.
 /// (b) The first `written` bytes are initialised; `written <= capacity`.
+/// (c) If `whole`, all bytes are initialised: nobody takes that back, since what `spare_mut` gives away is only ever
+///     written to.
 pub struct Segment {
     data: NonNull<u8>,
     capacity: usize,
     written: usize,
+    whole: bool,
     references: Count,
 }
 
@@ -41,7 +44,7 @@ impl Segment {
         // SAFETY: the size is not zero.
         let data = unsafe { alloc(layout) };
         let Some(data) = NonNull::new(data) else { handle_alloc_error(layout) };
-        Self { data, capacity: layout.size(), written: 0, references: Count::default() }
+        Self { data, capacity: layout.size(), written: 0, whole: false, references: Count::default() }
     }
 
     #[inline]
@@ -70,6 +73,22 @@ impl Segment {
         let start = unsafe { self.data.as_ptr().add(self.written) };
         // SAFETY: by (a) the rest of the block follows; uninitialised bytes are allowed in `MaybeUninit`.
         unsafe { core::slice::from_raw_parts_mut(start.cast(), self.capacity - self.written) }
+    }
+
+    /// Fills the room behind the written bytes with `byte`.
+    pub fn fill_spare(&mut self, byte: u8) {
+        self.spare_mut().fill(MaybeUninit::new(byte));
+        self.whole = true;
+    }
+
+    /// Whether the room behind the written bytes still is full of `byte`; also if it never was filled with anything.
+    pub fn is_filled(&self, byte: u8) -> bool {
+        if !self.whole {
+            return true;
+        }
+        // SAFETY: by (a) and (c).
+        let all = unsafe { core::slice::from_raw_parts(self.data.as_ptr(), self.capacity) };
+        all[self.written..].iter().all(|&spare| spare == byte)
     }
 
     /// Counts `bytes` more as written.

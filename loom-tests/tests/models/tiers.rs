@@ -677,3 +677,57 @@ fn ageing_against_close() {
         finish(pool, 1);
     });
 }
+
+/// A pool with a chain of two old nodes in its depot, and a third at the first thread's hand.
+fn old_pair() -> Pool {
+    let pool = Pool::new(2, false);
+    let nodes = [1, 2, 3].map(|content| pool.leased(content, OWN));
+    assert_eq!(nodes.map(|node| put(node, OWN)), ["kept"; 3]);
+    assert!(pool.home.tiers.age(4, |_| unreachable!("none is old")));
+    pool
+}
+
+/// Ages with room for less than there is, in a thread of its own. How many nodes it freed.
+fn age_in_part(pool: &Pool) -> thread::JoinHandle<usize> {
+    let home = Arc::clone(&pool.home);
+    thread::spawn(move || {
+        let mut freed = 0;
+        home.tiers.age(1, |chain| freed += chain.len());
+        freed
+    })
+}
+
+#[test]
+fn ageing_in_parts_against_a_take() {
+    let expected = &["taken before", "taken after", "missed"];
+    model("tiers::ageing_in_parts_against_a_take", expected, 3, |outcomes| {
+        let pool = old_pair();
+        let ageing = age_in_part(&pool);
+        let node = from_depot(&pool.home, OTHER);
+        let freed = ageing.join().unwrap();
+        let out = usize::from(node.is_some());
+        assert_eq!((pool.freed.get(), pool.home.tiers.idle()), (freed, 3 - freed - out), "nothing lost");
+        outcomes.note(match (freed, out) {
+            (0, 1) => "taken before",
+            (1, 1) => "taken after",
+            (1, 0) => "missed",
+            _ => unreachable!("{freed} freed, {out} out"),
+        });
+        drop(node);
+        finish(pool, 3);
+    });
+}
+
+#[test]
+fn ageing_in_parts_against_close() {
+    let expected = &["0 freed by the ageing", "1 freed by the ageing", "2 freed by the ageing"];
+    model("tiers::ageing_in_parts_against_close", expected, 3, |outcomes| {
+        let pool = old_pair();
+        let ageing = age_in_part(&pool);
+        let by_close = close_counted(&pool.home);
+        let by_ageing = ageing.join().unwrap();
+        assert_eq!((by_ageing + by_close, pool.freed.get(), pool.home.tiers.idle()), (3, 3, 0), "nothing left behind");
+        outcomes.note(format!("{by_ageing} freed by the ageing"));
+        finish(pool, 3);
+    });
+}

@@ -87,8 +87,8 @@ impl<P> Tiers<P> {
         (0..self.depot.len()).map_while(|_| self.pop()).for_each(free);
     }
 
-    /// Ages what waits in the depot by one step and gives what is too old to `free`, at most `most` chains. `false` if
-    /// there was more to do.
+    /// Ages what waits in the depot by one step and gives what is too old to `free`, at most `most` nodes, in which a chain
+    /// that becomes old counts as one. `false` if there was more to do.
     pub fn age(&self, most: usize, mut free: impl FnMut(Chain<P>)) -> bool {
         self.depot.age(most, |chain| {
             self.in_depot.fetch_sub(chain.len(), Ordering::Relaxed);

@@ -1,0 +1,23 @@
+//! How much one call of `trim` does.
+
+use ebbtide::{DropReason, Pool};
+
+#[test]
+fn one_call_of_trim_frees_at_most_256_values() {
+    // However long the chains are in which they wait.
+    for thread_values in [1, 32, 3000] {
+        let pool = Pool::builder().max_idle(10_000).max_thread_idle(thread_values).build(String::new);
+        drop((0..10_000).map(|_| pool.get()).collect::<Vec<_>>());
+        let mut calls = 0;
+        while pool.stats().live > 0 {
+            let before = pool.stats();
+            let done = pool.trim();
+            let freed = before.live - pool.stats().live;
+            assert!(freed <= 256, "{freed} freed at once, {thread_values} at a thread's hand");
+            assert_eq!(before.idle - pool.stats().idle, freed);
+            calls += 1;
+            assert!(done || calls < 200, "no end");
+        }
+        assert_eq!(pool.stats().drops(DropReason::Aged), 10_000);
+    }
+}
