@@ -25,7 +25,7 @@
 use crate::sync::{Arc, AtomicU64, Ordering};
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, size_of};
 use core::ops::{Deref, DerefMut};
 use std::thread::panicking;
 
@@ -82,6 +82,11 @@ unsafe impl<C: Send + Sync> Send for Slot<C> {}
 // SAFETY: `Owner` and `Pin` share `&C` between threads, so `C: Sync`; a `Free` token, made on
 // any thread from a shared slot, gives `&mut C`, so `C: Send`.
 unsafe impl<C: Send + Sync> Sync for Slot<C> {}
+
+/// Bytes of one slot.
+pub const fn bytes<C>() -> usize {
+    size_of::<Slot<C>>()
+}
 
 impl<C> Slot<C> {
     fn shared(&self) -> &C {
@@ -155,15 +160,18 @@ impl<C> Free<C> {
 }
 
 impl<C: Recycle> Free<C> {
-    /// Begins the next generation; `None` when they are used up, and the slot is dropped.
-    pub fn open(self) -> Option<Owner<C>> {
+    /// Begins the next generation, before which `prepare` may change the content; gives the token back when all
+    /// generations are used up.
+    #[inline]
+    pub fn open(mut self, prepare: impl FnOnce(&mut C)) -> Result<Owner<C>, Self> {
         // Relaxed: this token is alone, and what brought it here has published the word.
         let word = Word(self.slot.word.load(Ordering::Relaxed));
-        let generation = word.generation().checked_add(1)?;
+        let Some(generation) = word.generation().checked_add(1) else { return Err(self) };
+        prepare(&mut self);
         // Relaxed: a handle of this generation is made from the `Owner` and travels by the
         // caller's own means; one of an earlier generation fails on either value.
         self.slot.word.store(u64::from(generation) << GENERATION, Ordering::Relaxed);
-        Some(Owner { slot: ManuallyDrop::new(self.slot), generation })
+        Ok(Owner { slot: ManuallyDrop::new(self.slot), generation })
     }
 }
 
@@ -379,7 +387,7 @@ mod tests {
         let owner = Owner::new(home.clone());
         let old = owner.handle();
         drop(owner);
-        let owner = home.take().unwrap().open().unwrap();
+        let owner = home.take().unwrap().open(|_| ()).unwrap();
         assert!(old.enter().is_none());
         assert!(owner.handle().enter().is_some());
         drop(owner);
@@ -418,7 +426,7 @@ mod tests {
         drop(Owner::new(home.clone()));
         let mut free = home.take().unwrap();
         free.set_generation(u32::MAX - 1);
-        drop(free.open().unwrap());
-        assert!(home.take().unwrap().open().is_none());
+        drop(free.open(|_| ()).unwrap());
+        assert!(home.take().unwrap().open(|_| ()).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! What one request holds: its lanes, and the parcels that it owes an ending.
 
 use super::cursor::Cursor;
-use super::lanes::Lanes;
+use super::lanes::{Keep, Lanes, Taken};
 use super::parcels::{Finish, Parcels};
 use super::unwind::caught;
 use core::mem::MaybeUninit;
@@ -20,7 +20,7 @@ pub enum Disposal {
 pub struct Ended {
     /// Hooks and drops that panicked.
     pub panics: usize,
-    /// Bytes that the lanes keep for the next request.
+    /// Bytes that the lanes and the lists keep for the next request.
     pub retained: usize,
 }
 
@@ -72,25 +72,39 @@ impl<E: ?Sized> Store<E> {
         unsafe { self.cleanups.call_later(place, f) };
     }
 
-    /// Ends the request: cleanups, then drops, then leases, each last in first out and each once, also
-    /// when one of them panics; then the lanes, which keep at most `keep` bytes.
-    pub fn end(&mut self, ending: &E, disposal: Disposal, keep: usize) -> Ended {
+    /// Sets what the first lane begins with, if it has nothing: see [`Lanes::begin_with`].
+    pub fn begin_with(&mut self, block: usize) {
+        self.lanes.begin_with(block);
+    }
+
+    /// Ends the request: cleanups, then drops, then leases, each last in first out and each once, also when one of them
+    /// panics; then the lanes, which keep what `keep` makes of what was taken from them. What the lists keep is bounded
+    /// by itself, and comes on top.
+    pub fn end(&mut self, ending: &E, disposal: Disposal, keep: impl FnOnce(Taken) -> Keep) -> Ended {
         let panics =
             drain(&mut self.cleanups, ending) + drain(&mut self.drops, &()) + drain(&mut self.leases, &disposal);
-        Ended { panics, retained: self.lanes.reset(keep) }
+        let keep = keep(self.lanes.taken());
+        let lists = self.cleanups.retained() + self.drops.retained() + self.leases.retained();
+        Ended { panics, retained: self.lanes.reset(keep) + lists }
     }
 }
 
 /// Runs a list dry and counts the panics.
 fn drain<E: ?Sized>(list: &mut Parcels<E>, with: &E) -> usize {
+    if list.is_empty() { 0 } else { drain_waiting(list, with) }
+}
+
+fn drain_waiting<E: ?Sized>(list: &mut Parcels<E>, with: &E) -> usize {
     let mut panics = 0;
     loop {
         match caught(|| list.finish_last(with)) {
             Some(true) => {}
-            Some(false) => return panics,
+            Some(false) => break,
             None => panics += 1,
         }
     }
+    list.shrink();
+    panics
 }
 
 impl<E: ?Sized> core::fmt::Debug for Store<E> {

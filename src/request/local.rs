@@ -72,6 +72,9 @@ impl Locals {
     /// Resets what was touched and returns the bytes that stay, at most `keep`. If a value refuses, panics
     /// or is too large, all are dropped, and the next request makes its own. Returns the panics too.
     pub(super) fn reset(&mut self, keep: usize) -> (usize, usize) {
+        if self.0.get().is_none() {
+            return (0, 0);
+        }
         match caught(|| self.reset_all()) {
             Some(Some(kept)) if kept <= keep => (kept, 0),
             outcome => (0, usize::from(outcome.is_none()) + self.clear()),
