@@ -402,10 +402,28 @@ impl<T: Send + 'static> GoHome for Node<T> {
         if let Err(reason) = Home::readmit(&mut self.payload) {
             return discard(self, reason);
         }
-        // From here on the node may be another thread's at any moment, and its home with it.
-        if let Err(node) = Tiers::put_here(self) {
-            put_slow(node);
+        put(self);
+    }
+}
+
+/// Gives a node back whose value is as good as new already, and keeps `retained` bytes. No code of a user runs.
+#[inline]
+pub(crate) fn give_back<T: Send + 'static>(mut node: Box<Node<T>>, retained: usize) {
+    let Lent { charge, home, .. } = &mut node.payload;
+    let judged = Judged::keep::<T>(retained);
+    if judged != Judged::of_charge(*charge) {
+        if let Err(reason) = home.recharge(charge, judged) {
+            return discard(node, reason);
         }
+    }
+    put(node);
+}
+
+#[inline(always)]
+fn put<T: Send + 'static>(node: Box<Node<T>>) {
+    // From here on the node may be another thread's at any moment, and its home with it.
+    if let Err(node) = Tiers::put_here(node) {
+        put_slow(node);
     }
 }
 

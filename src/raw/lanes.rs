@@ -44,6 +44,7 @@ unsafe impl Sync for Lanes {}
 
 impl Lanes {
     /// Claims a bump for one cursor. One read-modify-write when a lane is free.
+    #[inline]
     pub fn claim(&self) -> Claim<'_> {
         let Some(lane) = self.claimed.claim() else { return self.claim_spare() };
         // `UnsafeCell<Bump>` has the layout of `Bump`, and the cast keeps its right to mutate.
@@ -62,6 +63,7 @@ impl Lanes {
     }
 
     /// What was taken from the lanes since the last reset.
+    #[inline]
     pub fn taken(&mut self) -> Taken {
         let mut taken = Taken::default();
         let mut left = self.claimed.ever();
@@ -69,8 +71,16 @@ impl Lanes {
             taken.add(self.lanes[left.trailing_zeros() as usize].get_mut());
             left &= left - 1;
         }
-        self.spare.get_mut().iter().for_each(|bump| taken.add(bump));
+        if self.claimed.ever() == Mask::<LANES>::ALL {
+            self.spare.get_mut().iter().for_each(|bump| taken.add(bump));
+        }
         taken
+    }
+
+    /// Whether nobody claimed a lane since the last reset, and they keep at most `most` bytes.
+    #[inline]
+    pub fn are_untouched(&mut self, most: usize) -> bool {
+        self.claimed.ever() == 0 && self.kept <= most
     }
 
     /// Sets what the first lane's first block has to hold, if it has none yet.
@@ -81,10 +91,10 @@ impl Lanes {
     /// Takes everything back and returns the bytes that stay with the lanes. A lane keeps its last block, which is its
     /// largest, if there is room for it and it is large enough for what was taken now, as far as `keep.block` goes. Else it
     /// gets one of a better size when it is claimed next. Spare bumps are freed.
+    #[inline]
     pub fn reset(&mut self, keep: Keep) -> usize {
         // A claim that was forgotten ends here.
         let claimed = self.claimed.clear();
-        self.spare.get_mut().clear();
         if claimed != 0 || self.kept > keep.most {
             self.reset_lanes(claimed, keep);
         }
@@ -94,23 +104,36 @@ impl Lanes {
     fn reset_lanes(&mut self, claimed: u32, Keep { block, most }: Keep) {
         self.reached = self.reached.max((u32::BITS - claimed.leading_zeros()) as usize);
         self.kept = 0;
-        for lane in 0..self.reached {
-            let bump = self.lanes[lane].get_mut();
-            let taken = if claimed & 1 << lane == 0 { 0 } else { Taken::of(bump).used };
-            let wanted = taken.min(block);
+        // There are none but where all lanes were claimed.
+        if !self.spare.get_mut().is_empty() {
+            self.spare.get_mut().clear();
+        }
+        let lanes = self.lanes.iter_mut().zip(&mut self.first).take(self.reached);
+        for (lane, (bump, first)) in lanes.enumerate() {
+            let bump = bump.get_mut();
+            if bump.allocated_bytes() == 0 {
+                *first = (*first).min(block);
+                continue;
+            }
+            let wanted = if claimed & 1 << lane == 0 { 0 } else { Taken::of(bump).used.min(block) };
             bump.reset();
             let room = most - self.kept;
             let has = bump.allocated_bytes();
-            if has > room || has < wanted {
-                *bump = Bump::new();
+            if has < wanted || has > room {
                 let better = if lane == 0 { block } else { wanted };
-                self.first[lane] = if better <= room { better } else { 0 };
+                *first = empty(bump, if better <= room { better } else { 0 });
             } else {
-                self.first[lane] = if has == 0 { self.first[lane].min(room) } else { 0 };
                 self.kept += has;
             }
         }
     }
+}
+
+/// Frees what a bump has, and returns what its first block shall hold.
+#[cold]
+fn empty(bump: &mut Bump, first: usize) -> usize {
+    *bump = Bump::new();
+    first
 }
 
 /// What lanes keep at a reset.

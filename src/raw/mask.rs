@@ -15,22 +15,26 @@ const EVER: u32 = 16;
 pub struct Mask<const PLACES: usize>(AtomicU32);
 
 impl<const PLACES: usize> Mask<PLACES> {
-    const ALL: u32 = {
+    /// All places' bits.
+    pub const ALL: u32 = {
         assert!(PLACES >= 1 && PLACES <= 16);
         (1 << PLACES) - 1
     };
 
     /// Takes a free place; `None` when there is none. One read-modify-write when nobody else is at it.
+    #[inline]
     pub fn claim(&self) -> Option<usize> {
         // Relaxed: the read-modify-write below decides.
         let mut taken = self.0.load(Ordering::Relaxed);
         while taken & Self::ALL != Self::ALL {
             let place = (!taken).trailing_zeros();
+            let more = taken | 1 << place | 1 << (place + EVER);
             // Acquire: sees what the last user of the place did, from the Release in `release`. Changes of other
-            // bits in between are read-modify-writes and keep that release sequence whole.
-            taken = self.0.fetch_or((1 << place) | (1 << (place + EVER)), Ordering::Acquire);
-            if taken & (1 << place) == 0 {
-                return Some(place as usize);
+            // bits in between are read-modify-writes and keep that release sequence whole. Relaxed on failure: it is
+            // tried again with what was found.
+            match self.0.compare_exchange_weak(taken, more, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(place as usize),
+                Err(now) => taken = now,
             }
         }
         None

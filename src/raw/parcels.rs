@@ -99,6 +99,7 @@ impl<E: ?Sized> Parcels<E> {
 
 /// What a list keeps for the next request.
 impl<E: ?Sized> Parcels<E> {
+    #[inline]
     pub fn is_empty(&mut self) -> bool {
         self.list.get_mut().is_empty()
     }

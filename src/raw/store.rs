@@ -31,6 +31,8 @@ pub struct Store<E: ?Sized> {
     cleanups: Parcels<E>,
     drops: Parcels<()>,
     leases: Parcels<Disposal>,
+    /// Bytes that the lists keep.
+    lists: usize,
     lanes: Lanes,
 }
 
@@ -40,6 +42,7 @@ impl<E: ?Sized> Default for Store<E> {
             cleanups: Parcels::default(),
             drops: Parcels::default(),
             leases: Parcels::default(),
+            lists: 0,
             lanes: Lanes::default(),
         }
     }
@@ -77,31 +80,39 @@ impl<E: ?Sized> Store<E> {
         self.lanes.begin_with(block);
     }
 
+    /// Whether the request took nothing, so that there is nothing to end, and what is kept is within `most` bytes.
+    #[inline]
+    pub fn is_untouched(&mut self, most: usize) -> bool {
+        !self.is_waiting() && self.lanes.are_untouched(most)
+    }
+
+    #[inline]
+    fn is_waiting(&mut self) -> bool {
+        !(self.cleanups.is_empty() && self.drops.is_empty() && self.leases.is_empty())
+    }
+
     /// Ends the request: cleanups, then drops, then leases, each last in first out and each once, also when one of them
     /// panics; then the lanes, which keep what `keep` makes of what was taken from them. What the lists keep is bounded
     /// by itself, and comes on top.
     pub fn end(&mut self, ending: &E, disposal: Disposal, keep: impl FnOnce(Taken) -> Keep) -> Ended {
+        let panics = if self.is_waiting() { self.end_parcels(ending, disposal) } else { 0 };
+        let keep = keep(self.lanes.taken());
+        Ended { panics, retained: self.lanes.reset(keep) + self.lists }
+    }
+
+    fn end_parcels(&mut self, ending: &E, disposal: Disposal) -> usize {
         let panics =
             drain(&mut self.cleanups, ending) + drain(&mut self.drops, &()) + drain(&mut self.leases, &disposal);
-        let keep = keep(self.lanes.taken());
-        let lists = self.cleanups.retained() + self.drops.retained() + self.leases.retained();
-        Ended { panics, retained: self.lanes.reset(keep) + lists }
+        self.lists = self.cleanups.retained() + self.drops.retained() + self.leases.retained();
+        panics
     }
 }
 
 /// Runs a list dry and counts the panics.
 fn drain<E: ?Sized>(list: &mut Parcels<E>, with: &E) -> usize {
-    if list.is_empty() { 0 } else { drain_waiting(list, with) }
-}
-
-fn drain_waiting<E: ?Sized>(list: &mut Parcels<E>, with: &E) -> usize {
     let mut panics = 0;
-    loop {
-        match caught(|| list.finish_last(with)) {
-            Some(true) => {}
-            Some(false) => break,
-            None => panics += 1,
-        }
+    while !list.is_empty() {
+        panics += usize::from(caught(|| while list.finish_last(with) {}).is_none());
     }
     list.shrink();
     panics

@@ -4,13 +4,13 @@ use super::ending::{Ending, Outcome};
 use super::local::Locals;
 use super::scopes::Shared;
 use super::usage::Notes;
-use crate::pool::{Pooled, Reset, Verdict};
+use crate::pool::{Pooled, Reset, Verdict, give_back};
 use crate::raw::lanes::Keep;
 use crate::raw::slot::{Free, Owner, Recycle, bytes};
 use crate::raw::store::{Disposal, Store};
 use crate::sync::Arc;
 use crate::sync::Ordering::Relaxed;
-use crate::sync::count::AtomicBool;
+use crate::sync::count::AtomicU64;
 use core::fmt;
 
 /// A slot's place in the pool of slots: the pool lends the seat, and the seat brings the slot.
@@ -29,10 +29,12 @@ pub(super) struct Seat {
 
 impl Seat {
     /// Begins the next request: in the slot that the seat brings, or in a new one.
+    #[inline]
     pub(super) fn open(mut seat: Pooled<Self>, shared: &Arc<Shared>) -> Owner<Content> {
         let Some(free) = seat.slot.take() else { return Owner::new(Content::new(seat, shared)) };
         let mut seat = Some(seat);
-        let opened = free.open(|content| content.seat = seat.take());
+        // The content has no seat while no request is open, so nothing is forgotten; it spares a look whether to drop one.
+        let opened = free.open(|content| core::mem::forget(core::mem::replace(&mut content.seat, seat.take())));
         opened.unwrap_or_else(|retired| Self::replace(retired, seat, shared))
     }
 
@@ -53,27 +55,30 @@ impl Drop for Seat {
     }
 }
 
-/// The slot was reset by its recycling already.
+/// For a seat that comes back empty, and one that is new. One with a slot was reset by the slot's recycling.
 impl Reset for Seat {
     fn reset(&mut self) -> Verdict {
         if self.slot.is_some() { Verdict::Keep } else { Verdict::Discard }
     }
 
     fn retained_bytes(&self) -> usize {
-        self.slot.as_ref().map_or(0, |free| bytes::<Content>() + free.retained)
+        self.slot.as_ref().map_or(0, |free| free.retained)
     }
 }
+
+const ABORTED: u64 = 1;
+/// There were pins when the guard closed the slot.
+const OUTLIVED: u64 = 2;
 
 /// The content of a slot, used by one request after the other.
 pub(crate) struct Content {
     pub(super) store: Store<Ending>,
     pub(super) locals: Locals,
-    /// Written by the guard only, before it closes the slot, which publishes it.
-    aborted: AtomicBool,
-    /// Written as `aborted` is.
-    outlived: AtomicBool,
+    /// What is out of the ordinary: `ABORTED`, `OUTLIVED`. Written by the guard only, before it closes the slot, which
+    /// publishes it.
+    marks: AtomicU64,
     notes: Notes,
-    /// Bytes that arena, lists and locals kept when the last request ended.
+    /// Bytes of the slot, and of what arena, lists and locals kept when the last request ended.
     retained: usize,
     /// While a request is open.
     seat: Option<Pooled<Seat>>,
@@ -88,36 +93,43 @@ impl Content {
 
     fn bare(shared: &Arc<Shared>) -> Self {
         let mut store = Store::default();
-        store.begin_with(shared.keep().block);
+        store.begin_with(shared.usage().keep().block);
         Self {
             store,
             locals: Locals::default(),
-            aborted: AtomicBool::new(false),
-            outlived: AtomicBool::new(false),
+            marks: AtomicU64::new(0),
             notes: Notes::default(),
-            retained: 0,
+            retained: bytes::<Content>(),
             seat: None,
             shared: Arc::clone(shared),
         }
     }
 
     pub(super) fn abort(&self) {
-        self.aborted.store(true, Relaxed);
+        self.marks.fetch_or(ABORTED, Relaxed);
     }
 
     /// Gives everything back that the request took, and keeps what the next one needs. Returns hooks and drops that
     /// panicked.
+    #[inline]
     fn reclaim(&mut self) -> usize {
-        let aborted = core::mem::take(self.aborted.get_mut());
-        let outcome = if aborted { Outcome::Aborted } else { Outcome::Finished };
+        if self.locals.is_empty() && self.store.is_untouched(self.shared.usage().keep().most) {
+            self.notes.note(0, 0, self.shared.usage());
+            return 0;
+        }
+        self.reclaim_touched()
+    }
+
+    fn reclaim_touched(&mut self) -> usize {
+        let outcome = if *self.marks.get_mut() & ABORTED == 0 { Outcome::Finished } else { Outcome::Aborted };
         let Self { store, locals, notes, shared, .. } = self;
         let ended = store.end(&Ending::new(outcome), Disposal::Reuse, |taken| {
             notes.note(taken.used, taken.reserved, shared.usage());
-            shared.keep()
+            shared.usage().keep()
         });
         // Cleanups may look at the locals; so these go after them, and get what the arena leaves.
         let (kept, panics) = locals.reset(shared.retain_bytes().saturating_sub(ended.retained));
-        self.retained = ended.retained + kept;
+        self.retained = bytes::<Content>() + ended.retained + kept;
         ended.panics + panics
     }
 
@@ -141,24 +153,25 @@ impl fmt::Debug for Content {
 
 impl Recycle for Content {
     fn outlived(&self) {
-        self.outlived.store(true, Relaxed);
+        self.marks.fetch_or(OUTLIVED, Relaxed);
         self.shared.counts.late_open.fetch_add(1, Relaxed);
     }
 
     fn recycle(mut free: Free<Self>) {
-        let is_poisoned = free.is_poisoned();
-        let panics = if is_poisoned { free.discard() } else { free.reclaim() };
-        let was_late = free.was_late();
-        if core::mem::take(free.outlived.get_mut()) {
-            free.shared.counts.late_open.fetch_sub(1, Relaxed);
+        let (is_poisoned, was_late) = (free.is_poisoned(), free.was_late());
+        let content = &mut *free;
+        let panics = if is_poisoned { content.discard() } else { content.reclaim() };
+        let marks = core::mem::take(content.marks.get_mut());
+        if is_poisoned || panics > 0 || marks & OUTLIVED != 0 {
+            content.shared.counts.note(marks & OUTLIVED != 0, was_late, is_poisoned, panics);
         }
-        if was_late || is_poisoned || panics > 0 {
-            free.shared.counts.note(was_late, is_poisoned, panics);
-        }
-        let seat = free.seat.take();
-        // A poisoned slot is dropped here; a whole one goes back with its seat.
-        if let (Some(mut seat), false) = (seat, is_poisoned) {
-            seat.slot = Some(free);
+        // A poisoned slot is dropped here, and its seat goes back empty; a whole one goes back with its seat.
+        if let (Some(seat), false) = (content.seat.take(), is_poisoned) {
+            let retained = content.retained;
+            let mut node = Pooled::into_node(seat);
+            // As in `open`: the seat of an open request has no slot.
+            core::mem::forget(node.payload.value_mut().slot.replace(free));
+            give_back(node, retained);
         }
     }
 }

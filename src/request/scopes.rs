@@ -7,7 +7,6 @@ use super::stats::{Counts, ScopeStats};
 use super::usage::Usage;
 use crate::buffer::BufferPool;
 use crate::pool::Pool;
-use crate::raw::lanes::Keep;
 use crate::sync::Arc;
 use core::fmt;
 use std::time::Instant;
@@ -123,7 +122,7 @@ impl fmt::Debug for Scopes {
 
 impl Shared {
     pub(super) fn new(settings: ScopesBuilder) -> Self {
-        Self { settings, counts: Counts::default(), usage: Usage::default() }
+        Self { usage: Usage::new(settings.retain_bytes), settings, counts: Counts::default() }
     }
 
     pub(super) fn buffers(&self) -> &BufferPool {
@@ -136,11 +135,6 @@ impl Shared {
 
     pub(super) fn usage(&self) -> &Usage {
         &self.usage
-    }
-
-    /// What a slot's arena keeps now.
-    pub(super) fn keep(&self) -> Keep {
-        self.usage.keep(self.settings.retain_bytes)
     }
 }
 

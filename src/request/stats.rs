@@ -63,7 +63,8 @@ pub(super) struct Counts {
 impl Counts {
     /// Counts what is out of the ordinary in a request that ended.
     #[cold]
-    pub(super) fn note(&self, was_late: bool, is_poisoned: bool, panics: usize) {
+    pub(super) fn note(&self, was_outlived: bool, was_late: bool, is_poisoned: bool, panics: usize) {
+        self.late_open.fetch_sub(u64::from(was_outlived), Relaxed);
         self.late.fetch_add(u64::from(was_late), Relaxed);
         self.poisoned.fetch_add(u64::from(is_poisoned), Relaxed);
         self.hook_panics.fetch_add(panics as u64, Relaxed);

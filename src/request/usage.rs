@@ -26,7 +26,7 @@ const TYPICAL_PERCENT: u32 = 95;
 /// Requests in the histogram at which all counts are halved.
 const WINDOW: u32 = 4096;
 /// New requests between two estimates, once there are as many.
-const ESTIMATE_EVERY: u32 = 64;
+const ESTIMATE_EVERY: u32 = 128;
 /// Requests that a slot hands in at once when it runs for long.
 const BATCH: usize = 16;
 /// Requests that a slot notes at most while it cannot hand them in.
@@ -40,8 +40,6 @@ const SMALLEST: usize = 512;
 const PAGE: usize = 4096;
 /// One for no bytes, one for the smallest block, four for each doubling up to a tebibyte.
 const BUCKETS: usize = 2 + 4 * 31;
-/// No request has been noted yet.
-const UNKNOWN: usize = usize::MAX;
 
 /// The bucket of a request that used `bytes`.
 fn bucket(bytes: usize) -> usize {
@@ -92,8 +90,12 @@ fn block_within(bytes: usize) -> usize {
 /// The use of recent requests, of all slots together.
 pub(super) struct Usage {
     book: Mutex<Book>,
-    /// The estimate, or `UNKNOWN`. It publishes nothing, hence Relaxed.
-    typical: AtomicUsize,
+    /// Bytes that one slot's arena keeps at most.
+    bound: usize,
+    /// What follows from the last estimate, as in [`Keep`]. They publish nothing, hence Relaxed. One may be read before, the
+    /// other after a change: lanes keep within `most` whatever `block` is.
+    block: AtomicUsize,
+    most: AtomicUsize,
 }
 
 #[derive(Clone, Copy)]
@@ -108,24 +110,23 @@ struct Book {
     wasted: u64,
 }
 
-impl Default for Usage {
-    fn default() -> Self {
-        let book = Book { counts: [0; BUCKETS], requests: 0, fresh: 0, largest: 0, used: 0, wasted: 0 };
-        Self { book: Mutex::new(book), typical: AtomicUsize::new(UNKNOWN) }
-    }
-}
-
 impl Usage {
-    /// What a slot keeps, of at most `bound` bytes: room for a typical request, and a block of up to twice the size if it
-    /// has that already.
-    pub(super) fn keep(&self, bound: usize) -> Keep {
-        let typical = self.typical.load(Relaxed);
-        if typical == UNKNOWN {
-            return Keep { block: 0, most: bound };
-        }
-        let block = block_for(typical);
-        let block = if block <= bound { block } else { block_within(bound) };
-        Keep { block, most: bound.min(typical * 2) }
+    /// For slots that keep at most `bound` bytes each.
+    pub(super) fn new(bound: usize) -> Self {
+        let book = Book { counts: [0; BUCKETS], requests: 0, fresh: 0, largest: 0, used: 0, wasted: 0 };
+        Self { book: Mutex::new(book), bound, block: AtomicUsize::new(0), most: AtomicUsize::new(bound) }
+    }
+
+    /// What a slot keeps: a block for a typical request, or up to twice the bytes if it has them already. Before the first
+    /// request is known, whatever it has.
+    pub(super) fn keep(&self) -> Keep {
+        Keep { block: self.block.load(Relaxed), most: self.most.load(Relaxed) }
+    }
+
+    fn set_typical(&self, bytes: usize) {
+        let block = block_for(bytes);
+        self.block.store(if block <= self.bound { block } else { block_within(self.bound) }, Relaxed);
+        self.most.store(self.bound.min(bytes * 2), Relaxed);
     }
 
     /// A snapshot of the numbers.
@@ -146,10 +147,13 @@ pub(super) struct Snapshot {
 }
 
 impl Book {
-    fn add(&mut self, bucket: usize) {
-        self.counts[bucket] += 1;
-        self.requests += 1;
-        self.fresh += 1;
+    fn add(&mut self, buckets: &[u8]) {
+        for &bucket in buckets {
+            self.counts[usize::from(bucket)] += 1;
+        }
+        // There are fewer than `NOTES` at once.
+        self.requests += buckets.len() as u32;
+        self.fresh += buckets.len() as u32;
         if self.requests >= WINDOW {
             self.counts.iter_mut().for_each(|count| *count /= 2);
             self.requests = self.counts.iter().sum();
@@ -191,13 +195,16 @@ impl Default for Notes {
 
 impl Notes {
     /// Notes a request that used some bytes of those that it had reserved.
+    #[inline]
     pub(super) fn note(&mut self, used: usize, reserved: usize, usage: &Usage) {
         const { assert!(BUCKETS <= 1 << 8) };
         self.buckets[self.len] = bucket(used) as u8;
         self.len += 1;
-        self.largest = self.largest.max(used);
-        self.used += used as u64;
-        self.wasted += (reserved - used) as u64;
+        if reserved != 0 {
+            self.largest = self.largest.max(used);
+            self.used += used as u64;
+            self.wasted += (reserved - used) as u64;
+        }
         if self.len >= self.batch {
             self.hand_in(usage);
         }
@@ -211,13 +218,13 @@ impl Notes {
             }
             return;
         };
-        self.buckets[..self.len].iter().for_each(|&bucket| book.add(usize::from(bucket)));
+        book.add(&self.buckets[..self.len]);
         book.largest = book.largest.max(self.largest);
         book.used += core::mem::take(&mut self.used);
         book.wasted += core::mem::take(&mut self.wasted);
         if book.wants_estimate() {
             book.fresh = 0;
-            usage.typical.store(capacity(book.percentile(TYPICAL_PERCENT)), Relaxed);
+            usage.set_typical(capacity(book.percentile(TYPICAL_PERCENT)));
         }
         self.len = 0;
         self.batch = (self.batch * 2).min(BATCH);
@@ -226,7 +233,7 @@ impl Notes {
 
 impl fmt::Debug for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Usage").field("typical", &self.typical.load(Relaxed)).finish_non_exhaustive()
+        f.debug_struct("Usage").field("keep", &self.keep()).finish_non_exhaustive()
     }
 }
 
@@ -240,7 +247,7 @@ mod tests {
     }
 
     fn typical(usage: &Usage) -> usize {
-        usage.typical.load(Relaxed)
+        usage.keep().most / 2
     }
 
     #[test]
@@ -258,10 +265,10 @@ mod tests {
 
     #[test]
     fn the_first_request_is_known_at_once_and_later_ones_by_batches() {
-        let (usage, mut notes) = (Usage::default(), Notes::default());
-        assert_eq!(usage.keep(9000), Keep { block: 0, most: 9000 });
+        let (usage, mut notes) = (Usage::new(usize::MAX), Notes::default());
+        assert_eq!(usage.keep(), Keep { block: 0, most: usize::MAX });
         notes.note(900, 1000, &usage);
-        assert_eq!(usage.keep(9000), Keep { block: 960, most: 1920 });
+        assert_eq!(usage.keep(), Keep { block: 960, most: 1920 });
         let snapshot = usage.snapshot();
         assert_eq!((snapshot.largest, snapshot.used, snapshot.wasted), (900, 900, 100));
         serve(&usage, &mut notes, 2 + 4 + 8 + BATCH, 900);
@@ -274,7 +281,7 @@ mod tests {
 
     #[test]
     fn less_than_a_twentieth_of_large_requests_never_sets_what_is_kept() {
-        let (usage, mut notes) = (Usage::default(), Notes::default());
+        let (usage, mut notes) = (Usage::new(usize::MAX), Notes::default());
         serve(&usage, &mut notes, 100, 4000);
         for round in 0..1000 {
             serve(&usage, &mut notes, 24, 4000);
@@ -286,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_percentile_follows_larger_requests_soon_and_smaller_ones_by_decay() {
-        let (usage, mut notes) = (Usage::default(), Notes::default());
+        let (usage, mut notes) = (Usage::new(usize::MAX), Notes::default());
         serve(&usage, &mut notes, 10_000, 1000);
         serve(&usage, &mut notes, 300, 100_000);
         assert!(typical(&usage) >= 100_000, "{usage:?}");
@@ -299,19 +306,19 @@ mod tests {
 
     #[test]
     fn what_is_kept_never_passes_its_bound() {
-        let (usage, mut notes) = (Usage::default(), Notes::default());
-        serve(&usage, &mut notes, 1, 100_000);
         for (bound, block) in [(0, 0), (447, 0), (448, 448), (5000, 4032), (65_536, 65_472), (100_000, 98_240)] {
-            assert_eq!(usage.keep(bound), Keep { block, most: bound });
+            let usage = Usage::new(bound);
+            serve(&usage, &mut Notes::default(), 1, 100_000);
+            assert_eq!(usage.keep(), Keep { block, most: bound });
         }
     }
 
     #[test]
     fn what_is_kept_is_whole_blocks_as_bumpalo_allocates_them() {
         for bytes in [1, 449, 5056, 10_000, 114_624] {
-            let usage = Usage::default();
-            Notes::default().note(bytes, bytes, &usage);
-            let Keep { block, most } = usage.keep(1 << 30);
+            let usage = Usage::new(usize::MAX);
+            serve(&usage, &mut Notes::default(), 1, bytes);
+            let Keep { block, most } = usage.keep();
             let allocated = bumpalo::Bump::with_capacity(typical(&usage)).allocated_bytes();
             assert_eq!((allocated, bumpalo::Bump::with_capacity(block).allocated_bytes()), (block, block));
             assert!(block >= bytes && block <= most, "{block} of {most} for {bytes}");
@@ -320,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_cannot_hand_in_waits_for_nobody() {
-        let (usage, mut notes) = (Usage::default(), Notes::default());
+        let (usage, mut notes) = (Usage::new(usize::MAX), Notes::default());
         let book = usage.book.lock();
         serve(&usage, &mut notes, NOTES + 1, 100);
         drop(book);
