@@ -95,36 +95,41 @@ impl Lanes {
     pub fn reset(&mut self, keep: Keep) -> usize {
         // A claim that was forgotten ends here.
         let claimed = self.claimed.clear();
-        if claimed != 0 || self.kept > keep.most {
+        if claimed == 1 && self.reached <= 1 {
+            // One cursor at a time, which is what most requests have.
+            (self.reached, self.kept) = (1, 0);
+            self.reset_lane(0, true, keep);
+        } else if claimed != 0 || self.kept > keep.most {
             self.reset_lanes(claimed, keep);
         }
         self.kept
     }
 
-    fn reset_lanes(&mut self, claimed: u32, Keep { block, most }: Keep) {
+    fn reset_lanes(&mut self, claimed: u32, keep: Keep) {
         self.reached = self.reached.max((u32::BITS - claimed.leading_zeros()) as usize);
         self.kept = 0;
-        // There are none but where all lanes were claimed.
-        if !self.spare.get_mut().is_empty() {
-            self.spare.get_mut().clear();
+        self.spare.get_mut().clear();
+        for lane in 0..self.reached {
+            self.reset_lane(lane, claimed & 1 << lane != 0, keep);
         }
-        let lanes = self.lanes.iter_mut().zip(&mut self.first).take(self.reached);
-        for (lane, (bump, first)) in lanes.enumerate() {
-            let bump = bump.get_mut();
-            if bump.allocated_bytes() == 0 {
-                *first = (*first).min(block);
-                continue;
-            }
-            let wanted = if claimed & 1 << lane == 0 { 0 } else { Taken::of(bump).used.min(block) };
-            bump.reset();
-            let room = most - self.kept;
-            let has = bump.allocated_bytes();
-            if has < wanted || has > room {
-                let better = if lane == 0 { block } else { wanted };
-                *first = empty(bump, if better <= room { better } else { 0 });
-            } else {
-                self.kept += has;
-            }
+    }
+
+    #[inline]
+    fn reset_lane(&mut self, lane: usize, was_claimed: bool, Keep { block, most }: Keep) {
+        let (bump, first) = (self.lanes[lane].get_mut(), &mut self.first[lane]);
+        if bump.allocated_bytes() == 0 {
+            *first = (*first).min(block);
+            return;
+        }
+        let wanted = if was_claimed { Taken::of(bump).used.min(block) } else { 0 };
+        bump.reset();
+        let (has, room) = (bump.allocated_bytes(), most - self.kept);
+        if has < wanted || has > room {
+            let better = if lane == 0 { block } else { wanted };
+            *first = empty(bump, if better <= room { better } else { 0 });
+        } else {
+            *first = 0;
+            self.kept += has;
         }
     }
 }
