@@ -52,7 +52,7 @@ fn bucket(bytes: usize) -> usize {
     }
     let doublings = last.ilog2() - SMALLEST.ilog2();
     // The two bits below the highest.
-    let step = last >> (last.ilog2() - 2) & 3;
+    let step = (last >> (last.ilog2() - 2)) & 3;
     (2 + doublings as usize * 4 + step).min(BUCKETS - 1)
 }
 
@@ -63,7 +63,7 @@ fn capacity(bucket: usize) -> usize {
         1 => SMALLEST - FOOTER,
         _ => {
             let (doublings, step) = ((bucket - 2) / 4, (bucket - 2) % 4);
-            (SMALLEST / 4 << doublings) * (5 + step) - FOOTER
+            ((SMALLEST / 4) << doublings) * (5 + step) - FOOTER
         }
     }
 }
