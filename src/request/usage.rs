@@ -15,10 +15,10 @@
 //! a slot. When somebody else has it, the slot goes on noting; in the end it forgets what it has no room for. Nobody waits.
 
 use crate::raw::lanes::Keep;
-use crate::sync::Mutex;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::count::AtomicUsize;
 use core::fmt;
+use parking_lot::Mutex;
 
 /// The percentile of recent requests whose use a slot is made for. Not the 99th: with one large request in a hundred, the
 /// textbook case, that one would hang on the toss of a coin. One request in twenty may pay for blocks of its own.
