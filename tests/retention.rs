@@ -128,6 +128,60 @@ fn locals_count_for_what_a_slot_keeps() {
     assert!(kept_by_slot(&scopes) < 1000, "dropped: {:?}", scopes.stats());
 }
 
+/// Says when it is dropped.
+#[derive(Default)]
+struct Noted(Option<std::sync::mpsc::Sender<()>>);
+
+impl Reset for Noted {
+    fn reset(&mut self) -> Verdict {
+        Verdict::Keep
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        if let Some(sender) = &self.0 {
+            sender.send(()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_handle_that_is_kept_keeps_nothing_of_a_slot_that_was_freed() {
+    let _turn = turn();
+    let (send, dropped) = std::sync::mpsc::channel();
+    let scopes = Scopes::new();
+    let request = scopes.begin();
+    let handle = request.handle();
+    request.scope().local::<Noted>().unwrap().0 = Some(send);
+    drop(request);
+    assert!(dropped.try_recv().is_err(), "kept with the slot");
+    (0..3).for_each(|_| _ = scopes.trim());
+    assert!(dropped.try_recv().is_ok());
+    assert!(handle.enter().is_err());
+}
+
+#[test]
+fn requests_that_take_nothing_count_too() {
+    let _turn = turn();
+    let scopes = Scopes::new();
+    (0..1000).for_each(|_| serve(&scopes, 100_000));
+    assert!(kept_by_slot(&scopes) >= 100_000);
+    (0..11_000).for_each(|_| drop(scopes.begin()));
+    assert_eq!(kept_by_slot(&scopes), 0);
+}
+
+#[test]
+fn the_lists_of_a_slot_keep_a_page_each() {
+    let _turn = turn();
+    let scopes = Scopes::new();
+    let request = scopes.begin();
+    let scope = request.scope();
+    (0..10_000).for_each(|_| scope.on_end(|_| ()));
+    drop((scope, request));
+    assert_eq!(kept_by_slot(&scopes), 4096);
+}
+
 #[test]
 fn all_slots_together_keep_no_more_than_their_bound() {
     let _turn = turn();
