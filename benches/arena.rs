@@ -1,12 +1,15 @@
 //! Allocating in a request's arena, beside bumpalo by itself and the heap.
 
 mod allocator;
+mod mixed;
 
 use bumpalo::Bump;
 use criterion::{Criterion, criterion_group, criterion_main};
 use ebbtide::Scopes;
-use std::cell::RefCell;
+use mixed::Mixed;
 use std::hint::black_box;
+use std::sync::Barrier;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Allocations between two resets, so that the reset does not count in the cost of one.
@@ -47,73 +50,39 @@ fn one_value(c: &mut Criterion) {
     group.bench_function("box", |b| b.iter(|| black_box(Box::<Value>::new(black_box([7; 4])))));
 }
 
-/// What a request allocates: 40 values of 16 to 512 bytes, 4 strings, and a vector that grows to 4 KiB.
-struct Request {
-    values: Vec<Vec<u8>>,
-    strings: [&'static str; 4],
-}
-
-/// The vector grows to this many bytes, from a quarter of it, by 64 at a time.
-const VECTOR: usize = 4096;
-const STEP: [u8; 64] = [7; 64];
-
-impl Request {
-    fn new() -> Self {
-        let values = (0..40).map(|i| vec![7; 16 + i * 137 % 497]).collect();
-        Self { values, strings: ["id", "content-type", "application/json", "a path with some words in it"] }
-    }
-
-    fn on_heap(&self) {
-        let values: Vec<Box<[u8]>> = self.values.iter().map(|value| value[..].into()).collect();
-        let strings = self.strings.map(str::to_owned);
-        let mut vector = Vec::with_capacity(VECTOR / 4);
-        (0..VECTOR / STEP.len()).for_each(|_| vector.extend_from_slice(&STEP));
-        black_box((values, strings, vector));
-    }
-
-    fn in_bump(&self, bump: &Bump) {
-        for value in &self.values {
-            black_box(bump.alloc_slice_copy(value));
-        }
-        black_box(self.strings.map(|text| bump.alloc_str(text)));
-        let mut vector = bumpalo::collections::Vec::with_capacity_in(VECTOR / 4, bump);
-        (0..VECTOR / STEP.len()).for_each(|_| vector.extend_from_slice_copy(&STEP));
-        black_box(vector.into_bump_slice());
-    }
-
-    fn in_scope(&self, scopes: &Scopes) {
-        let request = scopes.begin();
-        let scope = request.scope();
-        let mut arena = scope.arena();
-        for value in &self.values {
-            black_box(arena.alloc_slice_copy(value));
-        }
-        black_box(self.strings.map(|text| arena.alloc_str(text)));
-        let mut vector = arena.vec(VECTOR / 4);
-        (0..VECTOR / STEP.len()).for_each(|_| vector.extend_from_slice(&STEP));
-        black_box(vector.into_slice());
-    }
-}
-
-thread_local! {
-    static KEPT: RefCell<Bump> = RefCell::new(Bump::new());
-}
-
 fn whole_request(c: &mut Criterion) {
     let mut group = c.benchmark_group("arena/whole_request");
-    let (request, scopes) = (Request::new(), Scopes::new());
+    let (request, scopes) = (Mixed::new(), Scopes::new());
     group.bench_function("ebbtide", |b| b.iter(|| request.in_scope(&scopes)));
     group.bench_function("heap", |b| b.iter(|| request.on_heap()));
     group.bench_function("bumpalo_fresh", |b| b.iter(|| request.in_bump(&Bump::new())));
-    group.bench_function("bumpalo_kept", |b| {
-        b.iter(|| {
-            KEPT.with_borrow_mut(|bump| {
-                request.in_bump(bump);
-                bump.reset();
-            });
-        });
-    });
+    group.bench_function("bumpalo_kept", |b| b.iter(|| request.in_kept_bump()));
+    group.bench_function("fixed_block", |b| b.iter(|| request.in_fixed_block()));
 }
 
-criterion_group!(benches, one_value, whole_request);
+/// The time of `rounds` on each of two threads at once.
+fn on_two_threads(rounds: u64, one: &(impl Fn() + Sync)) -> Duration {
+    let begin = Barrier::new(2);
+    let work = || {
+        begin.wait();
+        let start = Instant::now();
+        (0..rounds).for_each(|_| one());
+        start.elapsed()
+    };
+    thread::scope(|threads| {
+        let other = threads.spawn(work);
+        work().max(other.join().expect("no panic in a bench"))
+    })
+}
+
+fn whole_request_on_two_threads(c: &mut Criterion) {
+    let mut group = c.benchmark_group("arena/whole_request_on_two_threads");
+    let (request, scopes) = (Mixed::new(), Scopes::new());
+    group.bench_function("ebbtide", |b| b.iter_custom(|n| on_two_threads(n, &|| request.in_scope(&scopes))));
+    group.bench_function("heap", |b| b.iter_custom(|n| on_two_threads(n, &|| request.on_heap())));
+    group.bench_function("bumpalo_kept", |b| b.iter_custom(|n| on_two_threads(n, &|| request.in_kept_bump())));
+    group.bench_function("fixed_block", |b| b.iter_custom(|n| on_two_threads(n, &|| request.in_fixed_block())));
+}
+
+criterion_group!(benches, one_value, whole_request, whole_request_on_two_threads);
 criterion_main!(benches);

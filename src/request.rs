@@ -6,6 +6,7 @@
 //!
 //! Which right a token stands for, and who owns the content in which state, is in the tables of `raw/slot.rs`.
 
+mod builder;
 mod content;
 mod current;
 mod ending;
@@ -13,12 +14,16 @@ mod guard;
 mod local;
 mod scope;
 mod scopes;
+mod stats;
+mod usage;
 
+pub use builder::ScopesBuilder;
 pub use current::with_current;
 pub use ending::{Ending, Outcome};
 pub use guard::RequestGuard;
 pub use local::{LocalBusy, LocalRef};
 pub use scope::{Scope, ScopeEnded, ScopeHandle};
-pub use scopes::{ScopeStats, Scopes, ScopesBuilder};
+pub use scopes::Scopes;
+pub use stats::ScopeStats;
 
 pub(crate) use content::Content;

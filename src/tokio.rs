@@ -1,12 +1,13 @@
-//! Help from a tokio runtime: pools that are trimmed while nobody uses them.
+//! Help from a tokio runtime: pools and request slots that are trimmed while nobody uses them.
 
 use crate::buffer::BufferPool;
 use crate::pool::Pool;
+use crate::request::Scopes;
 use core::fmt;
 use core::time::Duration;
 use tokio::task::AbortHandle;
 
-/// A pool that can be trimmed.
+/// A pool, or the slots of [`Scopes`], that can be trimmed.
 pub trait Trim: Send + 'static {
     /// Does a bounded piece of one ageing step, and says whether the step is done.
     fn trim(&self) -> bool;
@@ -19,6 +20,12 @@ impl<T: Send + 'static> Trim for Pool<T> {
 }
 
 impl Trim for BufferPool {
+    fn trim(&self) -> bool {
+        self.trim()
+    }
+}
+
+impl Trim for Scopes {
     fn trim(&self) -> bool {
         self.trim()
     }

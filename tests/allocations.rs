@@ -69,6 +69,47 @@ fn a_request_costs_nothing_in_steady_state() {
     });
 }
 
+#[test]
+fn an_empty_request_costs_nothing_in_steady_state() {
+    let scopes = Scopes::new();
+    drop(scopes.begin());
+    assert_allocs!(0, {
+        for _ in 0..1000 {
+            drop(scopes.begin());
+        }
+    });
+}
+
+#[test]
+fn a_typical_request_costs_nothing_from_its_slots_second_one_on() {
+    let scopes = Scopes::new();
+    let pool = Pool::new(Parser::default);
+    let request = |bytes: usize| {
+        let guard = scopes.begin();
+        let scope = guard.handle().enter().unwrap();
+        let mut arena = scope.arena();
+        for number in 0..10_u64 {
+            arena.alloc(number);
+        }
+        arena.alloc_slice_fill_with(bytes, |_| 0_u8);
+        scope.lease(&pool).0.push(1);
+        scope.on_end(|_| ());
+    };
+    request(30_000);
+    // The block that it kept may not do for all of it. The next one begins with one that does.
+    request(30_000);
+    for bytes in [30_000, 100, 20_000, 30_000] {
+        assert_allocs!(0, { (0..100).for_each(|_| request(bytes)) });
+    }
+    // A large one pays for blocks of its own. The one after it begins with a block of the usual size.
+    let (_, report) = AllocReport::of(|| request(3_000_000));
+    assert!((1..=4).contains(&report.allocations), "{report:?}");
+    let (_, report) = AllocReport::of(|| request(30_000));
+    assert_eq!(report.allocations, 1, "{report:?}");
+    assert!((30_000..70_000).contains(&report.bytes), "{report:?}");
+    assert_allocs!(0, { (0..100).for_each(|_| request(30_000)) });
+}
+
 struct Seen;
 
 impl Interceptor<u32, u32> for Seen {

@@ -8,35 +8,35 @@
 //! User code (reset, drop, the factory) runs when no lock is held, no magazine is busy and the node is in nobody's
 //! reach but the caller's: it may use the same pool, and it may panic.
 
+mod closing;
+mod lent;
+
+pub(crate) use closing::Ending;
+use lent::UNCHARGED;
+pub(crate) use lent::{Lent, Node, dispose, give_back};
+
 use super::budget::Budget;
 use super::census::Census;
 use super::debug::PoolDebug;
-use super::ended::{Outstanding, Ticket, Waiters};
-use super::hooks::{Hooks, JudgeBy, Judged};
+use super::ended::Waiters;
+use super::hooks::{Hooks, Judged};
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
 use super::watched::watched;
-use crate::raw::chain::{self, Chain};
-use crate::raw::lease::{GoHome, Lease};
-use crate::raw::parcels::Finish;
-use crate::raw::store::Disposal;
-use crate::raw::threads::EndingThread;
+use crate::raw::chain::Chain;
+use crate::raw::lease::Lease;
 use crate::raw::tiers::Tiers;
 use crate::raw::unwind::{Quiet, caught};
 use crate::sync::Ordering;
 use crate::sync::count::{AtomicBool, AtomicUsize};
 use core::fmt;
 use core::mem::size_of;
-use core::task::{Poll, Waker};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Values that one ageing call frees at most, or chains that it lets age: some tens of microseconds.
 const VALUES_A_TRIM: usize = 256;
-/// Time between two looks at a close that is not finished.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// Values made beyond the bounds before the magazines of other threads are shared out, which costs some microseconds.
 const STARVED_PER_SHARE: usize = 64;
 
@@ -80,24 +80,6 @@ struct Ageing {
     /// Whether the last step had more to do than one call may.
     unfinished: bool,
 }
-
-/// The charge of a node that has no place in its pool. A charged one has its own size at least.
-const UNCHARGED: usize = 0;
-
-/// A value with its way home. The value comes last: what a return looks at lies together, in front of it.
-#[repr(C)]
-pub(crate) struct Lent<T> {
-    judge: JudgeBy<T>,
-    /// The bytes that are reserved for it, with its own node at least; 0 when it has no place in the pool yet.
-    charge: usize,
-    home: Arc<Home<T>>,
-    /// How often in a row the value was far larger than its use.
-    strikes: u8,
-    value: T,
-}
-
-/// What moves between a pool and a lease.
-pub(crate) type Node<T> = chain::Node<Lent<T>>;
 
 impl<T: Send + 'static> Home<T> {
     pub(crate) fn new(hooks: impl Hooks<T> + 'static, settings: Settings, bytes: Arc<Budget>) -> Arc<Self> {
@@ -146,7 +128,7 @@ impl<T: Send + 'static> Home<T> {
     /// This node, or one after it: the first that was not changed while it waited.
     #[cold]
     fn first_clean(&self, mut node: Box<Node<T>>) -> Option<Lease<Node<T>>> {
-        while !self.hooks.is_clean(&node.payload.value) {
+        while !self.hooks.is_clean(node.payload.value()) {
             self.discard(node, DropReason::Damaged);
             node = self.tiers.take_slow_here()?;
         }
@@ -160,7 +142,7 @@ impl<T: Send + 'static> Home<T> {
         let mut node = Self::node(home, value);
         // A panic while measuring, or no room: the node stays uncharged and must find room when it returns.
         let lent = &mut node.payload;
-        match caught(|| home.measure(&lent.value)).filter(|&bytes| bytes <= home.settings.value_bytes) {
+        match caught(|| home.measure(lent.value())).filter(|&bytes| bytes <= home.settings.value_bytes) {
             Some(bytes) => lent.charge = home.charge_new(bytes),
             None => home.census.come(),
         }
@@ -197,13 +179,7 @@ impl<T: Send + 'static> Home<T> {
     }
 
     fn node(home: &Arc<Self>, value: T) -> Box<Node<T>> {
-        let mut node = Node::new(Lent {
-            judge: home.hooks.judge_by(),
-            charge: UNCHARGED,
-            home: Arc::clone(home),
-            strikes: 0,
-            value,
-        });
+        let mut node = Node::new(Lent::new(home.hooks.judge_by(), Arc::clone(home), value));
         Tiers::settle(&mut node);
         node
     }
@@ -271,40 +247,6 @@ impl<T: Send + 'static> Home<T> {
         self.gone(charge);
     }
 
-    /// Whether the last close found an owner busy all the while: it was put off its processor there, and will leave a
-    /// node behind. Whoever waits for the end looks again, since nobody else may.
-    fn is_unfinished(&self) -> bool {
-        // Acquire: pairs with the Release in `close`, so that the next look finds this home noted.
-        self.unfinished.load(Ordering::Acquire)
-    }
-
-    /// Whether the pool has ended; if not, `waker` is woken when it has.
-    fn poll_ended(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
-        registry::finish();
-        let ended = self.waiters.note(ticket, waker, || self.census.has_ended());
-        if !ended && self.is_unfinished() {
-            waker.wake_by_ref();
-        }
-        ended
-    }
-
-    /// Blocks until the pool has ended, or until `deadline`.
-    pub(crate) fn wait_ended(&self, deadline: Instant) -> Result<(), Outstanding> {
-        loop {
-            registry::finish();
-            let woken = self.waiters.block(deadline, || self.census.has_ended() || self.is_unfinished());
-            if self.census.has_ended() {
-                return Ok(());
-            }
-            if !woken || Instant::now() >= deadline {
-                break;
-            }
-            sleep(LOOK_AGAIN);
-        }
-        let values = self.stats().outstanding();
-        Err(Outstanding { pool: self.settings.name, values, is_closed: self.tiers.is_closed() })
-    }
-
     /// Frees what is idle in the shared tier and in threads that take nothing.
     pub(crate) fn clear(&self) {
         self.tiers.clear(|chain| self.discard_all(chain, DropReason::Closed));
@@ -337,35 +279,8 @@ impl<T: Send + 'static> Home<T> {
         self.trim()
     }
 
-    /// Closes for good: what is idle is freed now, what is leased when it comes back.
-    pub(crate) fn close(self: &Arc<Self>) {
-        if !registry::Idle::close(&**self) {
-            registry::finish_later(self);
-            self.unfinished.store(true, Ordering::Release);
-        }
-        // After the gates: who finds that the pool has ended finds them shut.
-        if self.census.close() || self.is_unfinished() {
-            self.waiters.wake();
-        }
-    }
-
     pub(crate) fn stats(&self) -> PoolStats {
         self.counts.snapshot(&self.census, &self.tiers, self.bytes.used())
-    }
-}
-
-impl<T: Send + 'static> registry::Idle for Home<T> {
-    fn thread_ends(&self, thread: &EndingThread) {
-        self.tiers.flush(thread, |chain| self.spill(chain));
-    }
-
-    fn close(&self) -> bool {
-        let complete = self.tiers.close(|chain| self.discard_all(chain, DropReason::Closed));
-        if complete {
-            // Relaxed: it only ends the looks.
-            self.unfinished.store(false, Ordering::Relaxed);
-        }
-        complete
     }
 }
 
@@ -378,127 +293,5 @@ impl<T> Drop for Home<T> {
 impl<T> fmt::Debug for Home<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Home").field("tiers", &self.tiers).finish_non_exhaustive()
-    }
-}
-
-/// A future that waits for the end of a pool. Its drop forgets the waker.
-pub(super) struct Ending<'a, T: Send + 'static> {
-    home: &'a Home<T>,
-    ticket: Option<Ticket>,
-}
-
-impl<'a, T: Send + 'static> Ending<'a, T> {
-    pub(super) fn of(home: &'a Home<T>) -> Self {
-        Self { home, ticket: None }
-    }
-
-    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<()> {
-        if self.home.poll_ended(&mut self.ticket, waker) { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl<T: Send + 'static> Drop for Ending<'_, T> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.home.waiters.forget(ticket);
-        }
-    }
-}
-
-impl<T> Lent<T> {
-    /// The judgement of the pool's hooks, whose panic goes no further.
-    #[inline(always)]
-    pub(super) fn judged(&mut self, judge: impl FnOnce(&dyn Hooks<T>, &mut T, &mut u8) -> Judged) -> Judged {
-        let Self { home, value, strikes, .. } = self;
-        caught(|| judge(&**home.hooks, value, strikes)).unwrap_or(Judged::drop(DropReason::Panicked))
-    }
-
-    pub(crate) fn value(&self) -> &T {
-        &self.value
-    }
-
-    pub(crate) fn value_mut(&mut self) -> &mut T {
-        &mut self.value
-    }
-
-    pub(crate) fn home(&self) -> &Home<T> {
-        &self.home
-    }
-}
-
-impl<T: Send + 'static> Lent<T> {
-    /// Takes the value out of the pool for good.
-    pub(crate) fn into_value(self) -> T {
-        self.home.gone(self.charge);
-        self.value
-    }
-}
-
-/// Ends a node as its request ended.
-pub(crate) fn dispose<T: Send + 'static>(node: Box<Node<T>>, disposal: Disposal) {
-    match disposal {
-        Disposal::Reuse => drop(Lease::new(node)),
-        Disposal::Discard => discard(node, DropReason::Panicked),
-    }
-}
-
-#[cold]
-fn put_slow<T: Send + 'static>(node: Box<Node<T>>) {
-    if let Err(node) = Tiers::put_slow_here(node) {
-        let home = Arc::clone(&node.payload.home);
-        home.tiers.put_shared(node, |chain| home.spill(chain));
-    }
-}
-
-#[cold]
-fn discard<T: Send + 'static>(node: Box<Node<T>>, reason: DropReason) {
-    let home = Arc::clone(&node.payload.home);
-    home.discard(node, reason);
-}
-
-/// Gives back a value whose judgement is not that it keeps its charge.
-#[cold]
-fn put_recharged<T: Send + 'static>(mut node: Box<Node<T>>, judged: Judged) {
-    let Lent { charge, home, .. } = &mut node.payload;
-    match home.recharge(charge, judged) {
-        Ok(()) => put(node),
-        Err(reason) => discard(node, reason),
-    }
-}
-
-/// From here on the node may be another thread's at any moment, and its home with it.
-#[inline(always)]
-fn put<T: Send + 'static>(node: Box<Node<T>>) {
-    if let Err(node) = Tiers::put_here(node) {
-        put_slow(node);
-    }
-}
-
-impl<T: Send + 'static> GoHome for Node<T> {
-    /// Resets, measures and charges the value, and puts it back. Whatever is rare is called last, with the node as its own:
-    /// so nothing is kept across a call.
-    #[inline]
-    fn go_home(mut self: Box<Self>, in_panic: bool) {
-        // What a panic goes through may be half done, and a second panic would abort the process.
-        if in_panic {
-            return discard(self, DropReason::Panicked);
-        }
-        let judged = (self.payload.judge)(&mut self.payload);
-        if judged != Judged::of_charge(self.payload.charge) {
-            return put_recharged(self, judged);
-        }
-        put(self);
-    }
-}
-
-impl<T: Send + 'static> Finish<Disposal> for Node<T> {
-    fn finish(self: Box<Self>, disposal: &Disposal) {
-        dispose(self, *disposal);
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Lent<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(f)
     }
 }

@@ -42,7 +42,7 @@ extern "C" fn by_itself<T: Reset>(lent: &mut Lent<T>) -> Judged {
 pub(crate) struct Judged(usize);
 
 impl Judged {
-    fn keep<T>(retained: usize) -> Self {
+    pub(super) fn keep<T>(retained: usize) -> Self {
         // No value keeps so much that it looks like a reason.
         Self(size_of::<Node<T>>().saturating_add(retained).min(isize::MAX as usize))
     }

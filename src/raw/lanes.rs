@@ -19,11 +19,17 @@ const LANES: usize = 8;
 /// # Invariants
 ///
 /// (a) While place `i` of `claimed` is taken by a live `Claim`, only that claim touches `lanes[i]`.
-/// (b) A `Bump` that was ever claimed is neither reset nor dropped but through `&mut self`.
+/// (b) A `Bump` in which anything may have been allocated is neither reset nor dropped but through `&mut self`.
 #[derive(Default)]
 pub struct Lanes {
     claimed: Mask<LANES>,
     lanes: [UnsafeCell<Bump>; LANES],
+    /// What the first block of a bare lane has to hold; 0 leaves it to bumpalo. Changed through `&mut self` only.
+    first: [usize; LANES],
+    /// Lanes from here on never had a block.
+    reached: usize,
+    /// Bytes of the blocks that the lanes kept at the last reset.
+    kept: usize,
     /// Bumps beyond the lanes that no claim has now. Boxed, since a claim takes its bump's box and keeps the
     /// address.
     #[allow(clippy::vec_box)]
@@ -38,11 +44,16 @@ unsafe impl Sync for Lanes {}
 
 impl Lanes {
     /// Claims a bump for one cursor. One read-modify-write when a lane is free.
+    #[inline]
     pub fn claim(&self) -> Claim<'_> {
         let Some(lane) = self.claimed.claim() else { return self.claim_spare() };
         // `UnsafeCell<Bump>` has the layout of `Bump`, and the cast keeps its right to mutate.
         let bump = NonNull::from(&self.lanes[lane]).cast();
-        Claim { lanes: self, bump, lane: Some(lane) }
+        let mut claim = Claim { lanes: self, bump, lane: Some(lane) };
+        if self.first[lane] != 0 {
+            claim.prepare(self.first[lane]);
+        }
+        claim
     }
 
     #[cold]
@@ -51,25 +62,113 @@ impl Lanes {
         Claim { lanes: self, bump: NonNull::from(Box::leak(bump)), lane: None }
     }
 
-    /// Takes everything back and returns the bytes that stay with the lanes, at most `keep`. Each lane keeps
-    /// its largest block as long as there is room for it; spare bumps are freed.
-    pub fn reset(&mut self, keep: usize) -> usize {
-        // A claim that was forgotten ends here.
-        self.claimed.clear();
-        self.spare.get_mut().clear();
-        let mut kept = 0;
-        for lane in &mut self.lanes {
-            let bump = lane.get_mut();
-            if bump.allocated_bytes() == 0 {
-                continue;
-            }
-            bump.reset();
-            if kept + bump.allocated_bytes() > keep {
-                *bump = Bump::new();
-            }
-            kept += bump.allocated_bytes();
+    /// What was taken from the lanes since the last reset.
+    #[inline]
+    pub fn taken(&mut self) -> Taken {
+        let mut taken = Taken::default();
+        let mut left = self.claimed.ever();
+        while left != 0 {
+            taken.add(self.lanes[left.trailing_zeros() as usize].get_mut());
+            left &= left - 1;
         }
-        kept
+        if self.claimed.ever() == Mask::<LANES>::ALL {
+            self.spare.get_mut().iter().for_each(|bump| taken.add(bump));
+        }
+        taken
+    }
+
+    /// Whether nobody claimed a lane since the last reset, and they keep at most `most` bytes.
+    #[inline]
+    pub fn are_untouched(&mut self, most: usize) -> bool {
+        self.claimed.ever() == 0 && self.kept <= most
+    }
+
+    /// Sets what the first lane's first block has to hold, if it has none yet.
+    pub fn begin_with(&mut self, block: usize) {
+        self.first[0] = if self.lanes[0].get_mut().allocated_bytes() == 0 { block } else { 0 };
+    }
+
+    /// Takes everything back and returns the bytes that stay with the lanes. A lane keeps its last block, which is its
+    /// largest, if there is room for it and it is large enough for what was taken now, as far as `keep.block` goes. Else it
+    /// gets one of a better size when it is claimed next. Spare bumps are freed.
+    #[inline]
+    pub fn reset(&mut self, keep: Keep) -> usize {
+        // A claim that was forgotten ends here.
+        let claimed = self.claimed.clear();
+        if claimed == 1 && self.reached <= 1 {
+            // One cursor at a time, which is what most requests have.
+            (self.reached, self.kept) = (1, 0);
+            self.reset_lane(0, true, keep);
+        } else if claimed != 0 || self.kept > keep.most {
+            self.reset_lanes(claimed, keep);
+        }
+        self.kept
+    }
+
+    fn reset_lanes(&mut self, claimed: u32, keep: Keep) {
+        self.reached = self.reached.max((u32::BITS - claimed.leading_zeros()) as usize);
+        self.kept = 0;
+        self.spare.get_mut().clear();
+        for lane in 0..self.reached {
+            self.reset_lane(lane, claimed & 1 << lane != 0, keep);
+        }
+    }
+
+    #[inline]
+    fn reset_lane(&mut self, lane: usize, was_claimed: bool, Keep { block, most }: Keep) {
+        let (bump, first) = (self.lanes[lane].get_mut(), &mut self.first[lane]);
+        if bump.allocated_bytes() == 0 {
+            *first = (*first).min(block);
+            return;
+        }
+        let wanted = if was_claimed { Taken::of(bump).used.min(block) } else { 0 };
+        bump.reset();
+        let (has, room) = (bump.allocated_bytes(), most - self.kept);
+        if has < wanted || has > room {
+            let better = if lane == 0 { block } else { wanted };
+            *first = empty(bump, if better <= room { better } else { 0 });
+        } else {
+            *first = 0;
+            self.kept += has;
+        }
+    }
+}
+
+/// Frees what a bump has, and returns what its first block shall hold.
+#[cold]
+fn empty(bump: &mut Bump, first: usize) -> usize {
+    *bump = Bump::new();
+    first
+}
+
+/// What lanes keep at a reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Capacity of the block that a typical request needs; 0 if that is not known.
+    pub block: usize,
+    /// Bytes of all blocks together.
+    pub most: usize,
+}
+
+/// Bytes that were taken from bumps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Of which those that were handed out, with what was left at the ends of all blocks but the last.
+    pub used: usize,
+    /// In blocks.
+    pub reserved: usize,
+}
+
+impl Taken {
+    fn of(bump: &Bump) -> Self {
+        let reserved = bump.allocated_bytes();
+        Self { used: reserved - bump.chunk_capacity(), reserved }
+    }
+
+    fn add(&mut self, bump: &Bump) {
+        let Self { used, reserved } = Self::of(bump);
+        self.used += used;
+        self.reserved += reserved;
     }
 }
 
@@ -93,6 +192,19 @@ pub struct Claim<'s> {
 unsafe impl Send for Claim<'_> {}
 
 impl<'s> Claim<'s> {
+    /// Gives a lane that has no block one of `capacity` bytes. Without memory it stays as it is.
+    #[cold]
+    fn prepare(&mut self, capacity: usize) {
+        // SAFETY: by (a) of `Lanes` this claim has the lane alone, and the reference ends here.
+        let bump = unsafe { self.bump.as_mut() };
+        // By (b) only a bump without a block is replaced.
+        if bump.allocated_bytes() == 0 {
+            if let Ok(prepared) = Bump::try_with_capacity(capacity) {
+                *bump = prepared;
+            }
+        }
+    }
+
     /// The bump. The lifetime is that of the request, so that what is allocated outlives the claim; the reference
     /// itself must not be used past the `&mut` borrow of the claim, which the callers (`cursor`, `grow`, `store`)
     /// see to: the next claim may be at it then.
@@ -119,5 +231,83 @@ impl Drop for Claim<'_> {
 impl fmt::Debug for Claim<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claim").field("lane", &self.lane).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn take(lanes: &Lanes, bytes: usize) {
+        lanes.claim().bump().alloc_slice_fill_copy(bytes, 0_u8);
+    }
+
+    fn reset(lanes: &mut Lanes, block: usize, most: usize) -> usize {
+        lanes.reset(Keep { block, most })
+    }
+
+    #[test]
+    fn what_was_taken_is_measured_before_the_reset() {
+        let mut lanes = Lanes::default();
+        assert_eq!(lanes.taken(), Taken::default());
+        take(&lanes, 100);
+        take(&lanes, 100);
+        let first = lanes.claim();
+        take(&lanes, 50);
+        drop(first);
+        assert_eq!(lanes.taken(), Taken { used: 250, reserved: 2 * 448 });
+        assert_eq!(reset(&mut lanes, 448, 896), 896);
+        assert_eq!(lanes.taken(), Taken::default());
+    }
+
+    #[test]
+    fn a_lane_keeps_a_block_that_fits_and_else_gets_one_when_it_is_claimed_next() {
+        let mut lanes = Lanes::default();
+        take(&lanes, 300);
+        take(&lanes, 300);
+        assert_eq!(lanes.taken().reserved, 448 + 960, "two blocks");
+        assert_eq!(reset(&mut lanes, 960, 1920), 960, "the second is enough for all of it");
+        take(&lanes, 5000);
+        assert_eq!(reset(&mut lanes, 960, 1920), 0, "too large");
+        take(&lanes, 1);
+        assert_eq!(lanes.taken().reserved, 960, "as it was asked for");
+        assert_eq!(reset(&mut lanes, 1984, 4000), 960, "large enough for what was taken");
+        take(&lanes, 900);
+        take(&lanes, 900);
+        assert_eq!(lanes.taken().reserved, 960 + 1984);
+        assert_eq!(reset(&mut lanes, 4032, 8064), 1984);
+        take(&lanes, 1900);
+        take(&lanes, 1900);
+        take(&lanes, 1900);
+        assert_eq!(lanes.taken().reserved, 1984 + 4032);
+        assert_eq!(reset(&mut lanes, 8128, 16_256), 0, "the last one would not do for what was taken");
+        take(&lanes, 1);
+        assert_eq!(lanes.taken().reserved, 8128);
+    }
+
+    #[test]
+    fn lanes_that_were_not_claimed_count_and_give_up_what_there_is_no_room_for() {
+        let mut lanes = Lanes::default();
+        let first = lanes.claim();
+        take(&lanes, 400);
+        drop(first);
+        take(&lanes, 400);
+        assert_eq!(reset(&mut lanes, 448, 1000), 896);
+        take(&lanes, 1);
+        assert_eq!(reset(&mut lanes, 448, 1000), 896);
+        assert_eq!(reset(&mut lanes, 448, 500), 448);
+        assert_eq!(reset(&mut lanes, 0, 0), 0);
+        take(&lanes, 1);
+        assert_eq!(lanes.taken().reserved, 448, "bumpalo's own first block");
+    }
+
+    #[test]
+    fn a_forgotten_claim_and_spare_bumps_end_with_the_reset() {
+        let mut lanes = Lanes::default();
+        (0..LANES + 3).for_each(|_| core::mem::forget(lanes.claim()));
+        take(&lanes, 100);
+        assert_eq!((lanes.taken().used, lanes.spare.get_mut().len()), (100, 1));
+        reset(&mut lanes, 448, 448);
+        assert_eq!((lanes.claimed.taken(), lanes.spare.get_mut().len()), (0, 0));
     }
 }

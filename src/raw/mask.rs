@@ -2,30 +2,39 @@
 //!
 //! A set bit says that the place is taken. Who sets it has the place alone, with all that the one before did
 //! there, until clearing it again. It owns no data, so that a model can put a checked cell behind each bit.
+//!
+//! The upper half of the word remembers the places that were ever claimed since the last `clear`.
 
 use crate::sync::{AtomicU32, Ordering};
 use core::fmt;
 
-/// At most 32 places, none taken at first.
+/// How far above the bit of a place the one stands that remembers it.
+const EVER: u32 = 16;
+
+/// At most 16 places, none taken at first.
 pub struct Mask<const PLACES: usize>(AtomicU32);
 
 impl<const PLACES: usize> Mask<PLACES> {
-    const ALL: u32 = {
-        assert!(PLACES >= 1 && PLACES <= 32);
-        u32::MAX >> (32 - PLACES)
+    /// All places' bits.
+    pub const ALL: u32 = {
+        assert!(PLACES >= 1 && PLACES <= 16);
+        (1 << PLACES) - 1
     };
 
     /// Takes a free place; `None` when there is none. One read-modify-write when nobody else is at it.
+    #[inline]
     pub fn claim(&self) -> Option<usize> {
         // Relaxed: the read-modify-write below decides.
         let mut taken = self.0.load(Ordering::Relaxed);
         while taken & Self::ALL != Self::ALL {
             let place = (!taken).trailing_zeros();
+            let more = taken | 1 << place | 1 << (place + EVER);
             // Acquire: sees what the last user of the place did, from the Release in `release`. Changes of other
-            // bits in between are read-modify-writes and keep that release sequence whole.
-            taken = self.0.fetch_or(1 << place, Ordering::Acquire);
-            if taken & (1 << place) == 0 {
-                return Some(place as usize);
+            // bits in between are read-modify-writes and keep that release sequence whole. Relaxed on failure: it is
+            // tried again with what was found.
+            match self.0.compare_exchange_weak(taken, more, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(place as usize),
+                Err(now) => taken = now,
             }
         }
         None
@@ -38,16 +47,25 @@ impl<const PLACES: usize> Mask<PLACES> {
         debug_assert!(before & (1 << place) != 0, "the place was not taken");
     }
 
-    /// Gives all places back, also those whose claims were forgotten.
-    pub fn clear(&mut self) {
-        // Relaxed: `&mut` is the only user.
+    /// Gives all places back, also those whose claims were forgotten, and returns those that were claimed since the last
+    /// call, a bit each.
+    pub fn clear(&mut self) -> u32 {
+        // Relaxed, both: `&mut` is the only user.
+        let claimed = self.0.load(Ordering::Relaxed) >> EVER;
         self.0.store(0, Ordering::Relaxed);
+        claimed
+    }
+
+    /// The places that were claimed since the last `clear`, a bit each.
+    pub fn ever(&mut self) -> u32 {
+        // Relaxed: `&mut` is the only user.
+        self.0.load(Ordering::Relaxed) >> EVER
     }
 
     /// Places taken: a hint for people.
     pub fn taken(&self) -> u32 {
         // Relaxed: nothing follows from it.
-        self.0.load(Ordering::Relaxed).count_ones()
+        (self.0.load(Ordering::Relaxed) & Self::ALL).count_ones()
     }
 }
 
@@ -73,13 +91,16 @@ mod tests {
         assert_eq!([(); 4].map(|()| mask.claim()), [Some(0), Some(1), Some(2), None]);
         mask.release(1);
         assert_eq!((mask.taken(), mask.claim()), (2, Some(1)));
-        mask.clear();
+        assert_eq!((mask.ever(), mask.clear()), (0b111, 0b111));
         assert_eq!((mask.taken(), mask.claim()), (0, Some(0)));
+        mask.release(0);
+        assert_eq!((mask.taken(), mask.clear(), mask.clear()), (0, 1, 0));
     }
 
     #[test]
-    fn all_bits_of_the_word_can_be_places() {
-        let mask = Mask::<32>::default();
-        assert_eq!((0..33).filter_map(|_| mask.claim()).last(), Some(31));
+    fn half_of_the_words_bits_can_be_places() {
+        let mut mask = Mask::<16>::default();
+        assert_eq!((0..17).filter_map(|_| mask.claim()).last(), Some(15));
+        assert_eq!((mask.taken(), mask.clear()), (16, 0xffff));
     }
 }

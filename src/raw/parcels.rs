@@ -4,9 +4,12 @@
 //! node back to its pool, call a cleanup. Nothing is boxed for it. A list keeps its capacity between requests.
 
 use core::fmt;
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, size_of};
 use core::ptr::NonNull;
 use parking_lot::Mutex;
+
+/// Parcels that a list keeps room for between requests: a page of them.
+const PLACES: usize = 256;
 
 /// How a type wants to be ended when it was held as a parcel.
 pub trait Finish<E: ?Sized> {
@@ -91,6 +94,27 @@ impl<E: ?Sized> Parcels<E> {
         // SAFETY: by (a) the value is valid, by (b) this is the one call: the parcel is off the list.
         unsafe { (parcel.run)(parcel.value, with) };
         true
+    }
+}
+
+/// What a list keeps for the next request.
+impl<E: ?Sized> Parcels<E> {
+    #[inline]
+    pub fn is_empty(&mut self) -> bool {
+        self.list.get_mut().is_empty()
+    }
+
+    /// Frees what an empty list has beyond [`PLACES`].
+    pub fn shrink(&mut self) {
+        let list = self.list.get_mut();
+        if list.capacity() > PLACES {
+            list.shrink_to(PLACES);
+        }
+    }
+
+    /// Bytes that the list keeps.
+    pub fn retained(&mut self) -> usize {
+        self.list.get_mut().capacity() * size_of::<Parcel<E>>()
     }
 }
 

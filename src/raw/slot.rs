@@ -25,7 +25,7 @@
 use crate::sync::{Arc, AtomicU64, Ordering};
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, size_of};
 use core::ops::{Deref, DerefMut};
 use std::thread::panicking;
 
@@ -57,6 +57,9 @@ impl Word {
 
 /// What becomes of a content that nobody has a right to any more.
 pub trait Recycle: Sized {
+    /// The owner is about to close, with pins alive that may outlive it. Runs in a `Drop`, so it must not panic.
+    fn outlived(&self) {}
+
     /// Takes the content over. Runs in a `Drop`, so it must not panic.
     fn recycle(free: Free<Self>);
 }
@@ -66,6 +69,9 @@ pub trait Recycle: Sized {
 /// (a) `content` is reached by `&mut` only through the one `Free` token, which exists while the word says
 ///     closed with no pins; through `Owner` and `Pin` it is reached by `&`.
 /// (b) `Owner` exists once, from `open` to its drop; each `Pin` is counted in the word until its drop.
+/// (c) The owner and the pins of one generation have one strong count together: each holds a copy of the same `Arc`,
+///     which nobody drops. Whoever is last takes the count over, as the `Free` token. So a pin touches no count but its
+///     own in the word.
 struct Slot<C> {
     word: AtomicU64,
     content: UnsafeCell<C>,
@@ -77,6 +83,11 @@ unsafe impl<C: Send + Sync> Send for Slot<C> {}
 // any thread from a shared slot, gives `&mut C`, so `C: Send`.
 unsafe impl<C: Send + Sync> Sync for Slot<C> {}
 
+/// Bytes of one slot.
+pub const fn bytes<C>() -> usize {
+    size_of::<Slot<C>>()
+}
+
 impl<C> Slot<C> {
     fn shared(&self) -> &C {
         // SAFETY: called through a token; by (a) nobody has `&mut` while an `Owner` or a `Pin` exists, and
@@ -86,12 +97,40 @@ impl<C> Slot<C> {
 }
 
 impl<C: Recycle> Slot<C> {
-    /// Follows up on giving up one right, which left the word at `after`.
-    fn given_up(slot: Arc<Self>, after: Word, late: bool) {
+    /// Closes the generation, and returns the word as this leaves it.
+    fn close(&self, bits: u64) -> Word {
+        // Relaxed: the exchange below decides.
+        let mut word = Word(self.word.load(Ordering::Relaxed));
+        let mut told = false;
+        loop {
+            if word.pins() > 0 && !told {
+                self.shared().outlived();
+                told = true;
+            }
+            // Release: publishes the owner's writes to the pin that turns out to be last (the Acquire in its
+            // drop). Acquire: sees the writes of pins that were dropped before. Relaxed on failure: it is tried again.
+            match self.word.compare_exchange_weak(word.0, word.0 | bits, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(before) => return Word(before | bits),
+                Err(now) => word = Word(now),
+            }
+        }
+    }
+
+    /// Follows up on giving up one right, which left the word at `after`. Unless that was the last one, the slot may be
+    /// gone by now.
+    fn given_up(slot: &mut ManuallyDrop<Arc<Self>>, after: Word, late: bool) {
         if after.is_closed() && after.pins() == 0 {
+            // SAFETY: by (c) this copy is the last one, and its holder is in its drop.
+            let slot = unsafe { ManuallyDrop::take(slot) };
             C::recycle(Free { slot, poisoned: after.is_poisoned(), late });
         }
     }
+}
+
+/// One more copy of the count that the rights to `slot` have together. For a right that is counted already.
+fn copied<C>(slot: &Arc<Slot<C>>) -> ManuallyDrop<Arc<Slot<C>>> {
+    // SAFETY: by (c) copies are not dropped, and the count stays while a right is left.
+    ManuallyDrop::new(unsafe { core::ptr::read(slot) })
 }
 
 /// The only right to a slot that nobody uses.
@@ -114,22 +153,25 @@ impl<C> Free<C> {
 
     /// Sets the generation, so that a test can stand next to the end.
     #[cfg(test)]
-    fn set_generation(&mut self, generation: u32) {
+    pub fn set_generation(&mut self, generation: u32) {
         // Relaxed: this token is alone.
         self.slot.word.store(u64::from(generation) << GENERATION | CLOSED, Ordering::Relaxed);
     }
 }
 
 impl<C: Recycle> Free<C> {
-    /// Begins the next generation; `None` when they are used up, and the slot is dropped.
-    pub fn open(self) -> Option<Owner<C>> {
+    /// Begins the next generation, before which `prepare` may change the content; gives the token back when all
+    /// generations are used up.
+    #[inline]
+    pub fn open(mut self, prepare: impl FnOnce(&mut C)) -> Result<Owner<C>, Self> {
         // Relaxed: this token is alone, and what brought it here has published the word.
         let word = Word(self.slot.word.load(Ordering::Relaxed));
-        let generation = word.generation().checked_add(1)?;
+        let Some(generation) = word.generation().checked_add(1) else { return Err(self) };
+        prepare(&mut self);
         // Relaxed: a handle of this generation is made from the `Owner` and travels by the
         // caller's own means; one of an earlier generation fails on either value.
         self.slot.word.store(u64::from(generation) << GENERATION, Ordering::Relaxed);
-        Some(Owner { slot: ManuallyDrop::new(self.slot), generation })
+        Ok(Owner { slot: ManuallyDrop::new(self.slot), generation })
     }
 }
 
@@ -186,13 +228,9 @@ impl<C: Recycle> Deref for Owner<C> {
 
 impl<C: Recycle> Drop for Owner<C> {
     fn drop(&mut self) {
-        // SAFETY: taken here only, once.
-        let slot = unsafe { ManuallyDrop::take(&mut self.slot) };
         let bits = if panicking() { CLOSED | POISONED } else { CLOSED };
-        // Release: publishes the owner's writes to the pin that turns out to be last (the Acquire in its
-        // drop). Acquire: sees the writes of pins that were dropped before.
-        let before = slot.word.fetch_or(bits, Ordering::AcqRel);
-        Slot::given_up(slot, Word(before | bits), false);
+        let after = self.slot.close(bits);
+        Slot::given_up(&mut self.slot, after, false);
     }
 }
 
@@ -213,7 +251,7 @@ fn pin<C: Recycle>(slot: &Arc<Slot<C>>, generation: u32) -> Option<Pin<C>> {
         // share it and publish nothing by entering. What decides is the word's own order:
         // a close that came first is seen, one that comes later sees this pin.
         match slot.word.compare_exchange_weak(word.0, word.0 + PIN, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => return Some(Pin { slot: ManuallyDrop::new(Arc::clone(slot)) }),
+            Ok(_) => return Some(Pin { slot: copied(slot) }),
             Err(now) => word = Word(now),
         }
     }
@@ -235,7 +273,7 @@ impl<C: Recycle> Pin<C> {
         while word.pins() < PINS {
             // Relaxed, both ways: this pin is counted, so no one can be last meanwhile.
             match self.slot.word.compare_exchange_weak(word.0, word.0 + PIN, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Some(Self { slot: ManuallyDrop::new(Arc::clone(&self.slot)) }),
+                Ok(_) => return Some(Self { slot: copied(&self.slot) }),
                 Err(now) => word = Word(now),
             }
         }
@@ -252,16 +290,14 @@ impl<C: Recycle> Deref for Pin<C> {
 
 impl<C: Recycle> Drop for Pin<C> {
     fn drop(&mut self) {
-        // SAFETY: taken here only, once.
-        let slot = unsafe { ManuallyDrop::take(&mut self.slot) };
         if panicking() {
             // Relaxed: as in `Owner::poison`.
-            slot.word.fetch_or(POISONED, Ordering::Relaxed);
+            self.slot.word.fetch_or(POISONED, Ordering::Relaxed);
         }
         // Release: publishes this pin's writes. Acquire: the last one sees those of all others, whose
         // read-modify-writes form one release sequence with this one, and the owner's from its drop.
-        let before = slot.word.fetch_sub(PIN, Ordering::AcqRel);
-        Slot::given_up(slot, Word(before - PIN), true);
+        let before = self.slot.word.fetch_sub(PIN, Ordering::AcqRel);
+        Slot::given_up(&mut self.slot, Word(before - PIN), true);
     }
 }
 
@@ -351,7 +387,7 @@ mod tests {
         let owner = Owner::new(home.clone());
         let old = owner.handle();
         drop(owner);
-        let owner = home.take().unwrap().open().unwrap();
+        let owner = home.take().unwrap().open(|_| ()).unwrap();
         assert!(old.enter().is_none());
         assert!(owner.handle().enter().is_some());
         drop(owner);
@@ -390,7 +426,7 @@ mod tests {
         drop(Owner::new(home.clone()));
         let mut free = home.take().unwrap();
         free.set_generation(u32::MAX - 1);
-        drop(free.open().unwrap());
-        assert!(home.take().unwrap().open().is_none());
+        drop(free.open(|_| ()).unwrap());
+        assert!(home.take().unwrap().open(|_| ()).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! What one request holds: its lanes, and the parcels that it owes an ending.
 
 use super::cursor::Cursor;
-use super::lanes::Lanes;
+use super::lanes::{Keep, Lanes, Taken};
 use super::parcels::{Finish, Parcels};
 use super::unwind::caught;
 use core::mem::MaybeUninit;
@@ -20,7 +20,7 @@ pub enum Disposal {
 pub struct Ended {
     /// Hooks and drops that panicked.
     pub panics: usize,
-    /// Bytes that the lanes keep for the next request.
+    /// Bytes that the lanes and the lists keep for the next request.
     pub retained: usize,
 }
 
@@ -31,6 +31,8 @@ pub struct Store<E: ?Sized> {
     cleanups: Parcels<E>,
     drops: Parcels<()>,
     leases: Parcels<Disposal>,
+    /// Bytes that the lists keep.
+    lists: usize,
     lanes: Lanes,
 }
 
@@ -40,6 +42,7 @@ impl<E: ?Sized> Default for Store<E> {
             cleanups: Parcels::default(),
             drops: Parcels::default(),
             leases: Parcels::default(),
+            lists: 0,
             lanes: Lanes::default(),
         }
     }
@@ -72,25 +75,47 @@ impl<E: ?Sized> Store<E> {
         unsafe { self.cleanups.call_later(place, f) };
     }
 
-    /// Ends the request: cleanups, then drops, then leases, each last in first out and each once, also
-    /// when one of them panics; then the lanes, which keep at most `keep` bytes.
-    pub fn end(&mut self, ending: &E, disposal: Disposal, keep: usize) -> Ended {
+    /// Sets what the first lane begins with, if it has nothing: see [`Lanes::begin_with`].
+    pub fn begin_with(&mut self, block: usize) {
+        self.lanes.begin_with(block);
+    }
+
+    /// Whether the request took nothing, so that there is nothing to end, and what is kept is within `most` bytes.
+    #[inline]
+    pub fn is_untouched(&mut self, most: usize) -> bool {
+        !self.is_waiting() && self.lanes.are_untouched(most)
+    }
+
+    #[inline]
+    fn is_waiting(&mut self) -> bool {
+        !(self.cleanups.is_empty() && self.drops.is_empty() && self.leases.is_empty())
+    }
+
+    /// Ends the request: cleanups, then drops, then leases, each last in first out and each once, also when one of them
+    /// panics; then the lanes, which keep what `keep` makes of what was taken from them. What the lists keep is bounded
+    /// by itself, and comes on top.
+    pub fn end(&mut self, ending: &E, disposal: Disposal, keep: impl FnOnce(Taken) -> Keep) -> Ended {
+        let panics = if self.is_waiting() { self.end_parcels(ending, disposal) } else { 0 };
+        let keep = keep(self.lanes.taken());
+        Ended { panics, retained: self.lanes.reset(keep) + self.lists }
+    }
+
+    fn end_parcels(&mut self, ending: &E, disposal: Disposal) -> usize {
         let panics =
             drain(&mut self.cleanups, ending) + drain(&mut self.drops, &()) + drain(&mut self.leases, &disposal);
-        Ended { panics, retained: self.lanes.reset(keep) }
+        self.lists = self.cleanups.retained() + self.drops.retained() + self.leases.retained();
+        panics
     }
 }
 
 /// Runs a list dry and counts the panics.
 fn drain<E: ?Sized>(list: &mut Parcels<E>, with: &E) -> usize {
     let mut panics = 0;
-    loop {
-        match caught(|| list.finish_last(with)) {
-            Some(true) => {}
-            Some(false) => return panics,
-            None => panics += 1,
-        }
+    while !list.is_empty() {
+        panics += usize::from(caught(|| while list.finish_last(with) {}).is_none());
     }
+    list.shrink();
+    panics
 }
 
 impl<E: ?Sized> core::fmt::Debug for Store<E> {

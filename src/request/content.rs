@@ -3,49 +3,145 @@
 use super::ending::{Ending, Outcome};
 use super::local::Locals;
 use super::scopes::Shared;
-use crate::raw::slot::{Free, Recycle};
+use super::usage::Notes;
+use crate::pool::{Pooled, Reset, Verdict, give_back};
+use crate::raw::lanes::Keep;
+use crate::raw::slot::{Free, Owner, Recycle, bytes};
 use crate::raw::store::{Disposal, Store};
 use crate::sync::Arc;
 use crate::sync::Ordering::Relaxed;
-use crate::sync::count::AtomicBool;
+use crate::sync::count::AtomicU64;
 use core::fmt;
+
+/// A slot's place in the pool of slots: the pool lends the seat, and the seat brings the slot.
+///
+/// | request | the seat | the slot |
+/// |---|---|---|
+/// | none | in the pool | in the seat, as a `Free` token |
+/// | open | in the slot's content | of its owner and pins |
+/// | ended, the last right dropped | goes back to the pool | in the seat again |
+/// | ended, poisoned or out of generations | goes back empty, and is dropped | dropped |
+/// | lost by a pin that was forgotten | in the content, for ever | lost |
+#[derive(Debug, Default)]
+pub(super) struct Seat {
+    pub(super) slot: Option<Free<Content>>,
+}
+
+impl Seat {
+    /// Begins the next request: in the slot that the seat brings, or in a new one.
+    #[inline]
+    pub(super) fn open(mut seat: Pooled<Self>, shared: &Arc<Shared>) -> Owner<Content> {
+        let Some(free) = seat.slot.take() else { return Owner::new(Content::new(seat, shared)) };
+        let mut seat = Some(seat);
+        // The content has no seat while no request is open, so nothing is forgotten; it spares a look whether to drop one.
+        let opened = free.open(|content| core::mem::forget(core::mem::replace(&mut content.seat, seat.take())));
+        opened.unwrap_or_else(|retired| Self::replace(retired, seat, shared))
+    }
+
+    /// A slot in place of one that has used all its generations.
+    #[cold]
+    fn replace(mut retired: Free<Content>, seat: Option<Pooled<Self>>, shared: &Arc<Shared>) -> Owner<Content> {
+        retired.strip();
+        Owner::new(Content { seat, ..Content::bare(shared) })
+    }
+}
+
+/// Frees what the slot keeps: the slot itself stays as long as somebody has a handle to it.
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(mut free) = self.slot.take() {
+            free.strip();
+        }
+    }
+}
+
+/// For a seat that comes back empty, and one that is new. One with a slot was reset by the slot's recycling.
+impl Reset for Seat {
+    fn reset(&mut self) -> Verdict {
+        if self.slot.is_some() { Verdict::Keep } else { Verdict::Discard }
+    }
+
+    fn retained_bytes(&self) -> usize {
+        self.slot.as_ref().map_or(0, |free| free.retained)
+    }
+}
+
+const ABORTED: u64 = 1;
+/// There were pins when the guard closed the slot.
+const OUTLIVED: u64 = 2;
 
 /// The content of a slot, used by one request after the other.
 pub(crate) struct Content {
     pub(super) store: Store<Ending>,
     pub(super) locals: Locals,
-    /// Written by the guard only, before it closes the slot, which publishes it.
-    aborted: AtomicBool,
+    /// What is out of the ordinary: `ABORTED`, `OUTLIVED`. Written by the guard only, before it closes the slot, which
+    /// publishes it.
+    marks: AtomicU64,
+    notes: Notes,
+    /// Bytes of the slot, and of what arena, lists and locals kept when the last request ended.
+    retained: usize,
+    /// While a request is open.
+    seat: Option<Pooled<Seat>>,
     pub(super) shared: Arc<Shared>,
 }
 
 impl Content {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    #[cold]
+    fn new(seat: Pooled<Seat>, shared: &Arc<Shared>) -> Self {
+        Self { seat: Some(seat), ..Self::bare(shared) }
+    }
+
+    fn bare(shared: &Arc<Shared>) -> Self {
+        let mut store = Store::default();
+        store.begin_with(shared.usage().keep().block);
         Self {
-            store: Store::default(),
+            store,
             locals: Locals::default(),
-            aborted: AtomicBool::new(false),
+            marks: AtomicU64::new(0),
+            notes: Notes::default(),
+            retained: bytes::<Content>(),
+            seat: None,
             shared: Arc::clone(shared),
         }
     }
 
     pub(super) fn abort(&self) {
-        self.aborted.store(true, Relaxed);
+        self.marks.fetch_or(ABORTED, Relaxed);
     }
 
-    /// Gives everything back that the request took. Returns hooks and drops that panicked.
-    fn reclaim(&mut self, poisoned: bool) -> usize {
-        let aborted = core::mem::take(self.aborted.get_mut());
-        if poisoned {
-            let ended = self.store.end(&Ending::new(Outcome::Panicked), Disposal::Discard, 0);
-            return ended.panics + self.locals.clear();
+    /// Gives everything back that the request took, and keeps what the next one needs. Returns hooks and drops that
+    /// panicked.
+    #[inline]
+    fn reclaim(&mut self) -> usize {
+        if self.locals.is_empty() && self.store.is_untouched(self.shared.usage().keep().most) {
+            self.notes.note(0, 0, self.shared.usage());
+            return 0;
         }
-        let outcome = if aborted { Outcome::Aborted } else { Outcome::Finished };
-        let keep = self.shared.retain_bytes();
+        self.reclaim_touched()
+    }
+
+    fn reclaim_touched(&mut self) -> usize {
+        let outcome = if *self.marks.get_mut() & ABORTED == 0 { Outcome::Finished } else { Outcome::Aborted };
+        let Self { store, locals, notes, shared, .. } = self;
+        let ended = store.end(&Ending::new(outcome), Disposal::Reuse, |taken| {
+            notes.note(taken.used, taken.reserved, shared.usage());
+            shared.usage().keep()
+        });
         // Cleanups may look at the locals; so these go after them, and get what the arena leaves.
-        let ended = self.store.end(&Ending::new(outcome), Disposal::Reuse, keep);
-        let (_, panics) = self.locals.reset(keep - ended.retained);
+        let (kept, panics) = locals.reset(shared.retain_bytes().saturating_sub(ended.retained));
+        self.retained = bytes::<Content>() + ended.retained + kept;
         ended.panics + panics
+    }
+
+    /// Ends a request that panicked: what it held is dropped. Returns what panicked meanwhile.
+    fn discard(&mut self) -> usize {
+        let ended = self.store.end(&Ending::new(Outcome::Panicked), Disposal::Discard, |_| Keep { block: 0, most: 0 });
+        ended.panics + self.locals.clear()
+    }
+
+    /// Frees what a slot keeps for requests that it will not have.
+    fn strip(&mut self) {
+        self.discard();
     }
 }
 
@@ -56,11 +152,26 @@ impl fmt::Debug for Content {
 }
 
 impl Recycle for Content {
+    fn outlived(&self) {
+        self.marks.fetch_or(OUTLIVED, Relaxed);
+        self.shared.counts.late_open.fetch_add(1, Relaxed);
+    }
+
     fn recycle(mut free: Free<Self>) {
-        // The slot may be freed by another thread as soon as it is pushed, and what it shares with it.
-        let shared = Arc::clone(&free.shared);
-        let poisoned = free.is_poisoned();
-        let panics = free.reclaim(poisoned);
-        shared.take_back(free, panics);
+        let (is_poisoned, was_late) = (free.is_poisoned(), free.was_late());
+        let content = &mut *free;
+        let panics = if is_poisoned { content.discard() } else { content.reclaim() };
+        let marks = core::mem::take(content.marks.get_mut());
+        if is_poisoned || panics > 0 || marks & OUTLIVED != 0 {
+            content.shared.counts.note(marks & OUTLIVED != 0, was_late, is_poisoned, panics);
+        }
+        // A poisoned slot is dropped here, and its seat goes back empty; a whole one goes back with its seat.
+        if let (Some(seat), false) = (content.seat.take(), is_poisoned) {
+            let retained = content.retained;
+            let mut node = Pooled::into_node(seat);
+            // As in `open`: the seat of an open request has no slot.
+            core::mem::forget(node.payload.value_mut().slot.replace(free));
+            give_back(node, retained);
+        }
     }
 }

@@ -69,9 +69,18 @@ impl Locals {
         }
     }
 
+    /// Whether no request has asked for a value yet.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.get().is_none()
+    }
+
     /// Resets what was touched and returns the bytes that stay, at most `keep`. If a value refuses, panics
     /// or is too large, all are dropped, and the next request makes its own. Returns the panics too.
     pub(super) fn reset(&mut self, keep: usize) -> (usize, usize) {
+        if self.is_empty() {
+            return (0, 0);
+        }
         match caught(|| self.reset_all()) {
             Some(Some(kept)) if kept <= keep => (kept, 0),
             outcome => (0, usize::from(outcome.is_none()) + self.clear()),

@@ -51,8 +51,14 @@ impl AtomicU32 {
     pub(crate) fn load(&self, order: Ordering) -> u32 {
         self.seen().load(order)
     }
-    pub(crate) fn fetch_or(&self, value: u32, order: Ordering) -> u32 {
-        self.seen().fetch_or(value, order)
+    pub(crate) fn compare_exchange_weak(
+        &self,
+        old: u32,
+        new: u32,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u32, u32> {
+        self.seen().compare_exchange_weak(old, new, success, failure)
     }
     pub(crate) fn fetch_and(&self, value: u32, order: Ordering) -> u32 {
         self.seen().fetch_and(value, order)

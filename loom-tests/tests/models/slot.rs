@@ -19,6 +19,7 @@ struct Notes {
     recycled: Tally,
     poisoned: Tally,
     late: Tally,
+    outlived: Tally,
     sum: Tally,
 }
 
@@ -30,6 +31,10 @@ impl Content {
 }
 
 impl Recycle for Content {
+    fn outlived(&self) {
+        self.notes.outlived.add();
+    }
+
     /// Reads all that was written, and writes: whatever is not ordered before is found here.
     fn recycle(free: Free<Self>) {
         let notes = &free.notes;
@@ -70,6 +75,7 @@ fn enter_against_close() {
         let entered = entering.join().unwrap();
         assert_eq!(notes.recycled.get(), 1, "recycled once");
         assert_eq!(notes.sum.get(), usize::from(entered == "entered"), "the recycler saw the pin's write");
+        assert!(notes.outlived.get() >= notes.late.get(), "outlived, and not told before");
         outcomes.note(format!("{entered}: {}", who(&notes)));
     });
 }
@@ -149,7 +155,7 @@ impl Recycle for Homing {
 fn open_again(home: &Home) -> Option<Owner<Homing>> {
     let free = home.lock().unwrap().take()?;
     free.generation.set(2);
-    free.open()
+    free.open(|_| ()).ok()
 }
 
 #[test]

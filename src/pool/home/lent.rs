@@ -1,0 +1,142 @@
+//! A value on its way: the payload of a node, and the node's way back into its home.
+
+use super::Home;
+use crate::pool::hooks::{Hooks, JudgeBy, Judged};
+use crate::pool::stats::DropReason;
+use crate::raw::chain;
+use crate::raw::lease::{GoHome, Lease};
+use crate::raw::parcels::Finish;
+use crate::raw::store::Disposal;
+use crate::raw::tiers::Tiers;
+use crate::raw::unwind::caught;
+use core::fmt;
+use std::sync::Arc;
+
+/// The charge of a node that has no place in its pool. A charged one has its own size at least.
+pub(super) const UNCHARGED: usize = 0;
+
+/// A value with its way home. The value comes last: what a return looks at lies together, in front of it.
+#[repr(C)]
+pub(crate) struct Lent<T> {
+    judge: JudgeBy<T>,
+    /// The bytes that are reserved for it, with its own node at least; 0 when it has no place in the pool yet.
+    pub(super) charge: usize,
+    home: Arc<Home<T>>,
+    /// How often in a row the value was far larger than its use.
+    strikes: u8,
+    value: T,
+}
+
+/// What moves between a pool and a lease.
+pub(crate) type Node<T> = chain::Node<Lent<T>>;
+
+impl<T> Lent<T> {
+    /// The judgement of the pool's hooks, whose panic goes no further.
+    #[inline(always)]
+    pub(crate) fn judged(&mut self, judge: impl FnOnce(&dyn Hooks<T>, &mut T, &mut u8) -> Judged) -> Judged {
+        let Self { home, value, strikes, .. } = self;
+        caught(|| judge(&**home.hooks, value, strikes)).unwrap_or(Judged::drop(DropReason::Panicked))
+    }
+
+    pub(super) fn new(judge: JudgeBy<T>, home: Arc<Home<T>>, value: T) -> Self {
+        Self { judge, charge: UNCHARGED, home, strikes: 0, value }
+    }
+
+    pub(crate) fn value(&self) -> &T {
+        &self.value
+    }
+
+    pub(crate) fn value_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+
+    pub(crate) fn home(&self) -> &Home<T> {
+        &self.home
+    }
+}
+
+impl<T: Send + 'static> Lent<T> {
+    /// Takes the value out of the pool for good.
+    pub(crate) fn into_value(self) -> T {
+        self.home.gone(self.charge);
+        self.value
+    }
+}
+
+/// Ends a node as its request ended.
+pub(crate) fn dispose<T: Send + 'static>(node: Box<Node<T>>, disposal: Disposal) {
+    match disposal {
+        Disposal::Reuse => drop(Lease::new(node)),
+        Disposal::Discard => discard(node, DropReason::Panicked),
+    }
+}
+
+#[cold]
+fn put_slow<T: Send + 'static>(node: Box<Node<T>>) {
+    if let Err(node) = Tiers::put_slow_here(node) {
+        let home = Arc::clone(&node.payload.home);
+        home.tiers.put_shared(node, |chain| home.spill(chain));
+    }
+}
+
+#[cold]
+fn discard<T: Send + 'static>(node: Box<Node<T>>, reason: DropReason) {
+    let home = Arc::clone(&node.payload.home);
+    home.discard(node, reason);
+}
+
+/// Gives back a value whose judgement is not that it keeps its charge.
+#[cold]
+fn put_recharged<T: Send + 'static>(mut node: Box<Node<T>>, judged: Judged) {
+    let Lent { charge, home, .. } = &mut node.payload;
+    match home.recharge(charge, judged) {
+        Ok(()) => put(node),
+        Err(reason) => discard(node, reason),
+    }
+}
+
+/// From here on the node may be another thread's at any moment, and its home with it.
+#[inline(always)]
+fn put<T: Send + 'static>(node: Box<Node<T>>) {
+    if let Err(node) = Tiers::put_here(node) {
+        put_slow(node);
+    }
+}
+
+impl<T: Send + 'static> GoHome for Node<T> {
+    /// Resets, measures and charges the value, and puts it back. Whatever is rare is called last, with the node as its own:
+    /// so nothing is kept across a call.
+    #[inline]
+    fn go_home(mut self: Box<Self>, in_panic: bool) {
+        // What a panic goes through may be half done, and a second panic would abort the process.
+        if in_panic {
+            return discard(self, DropReason::Panicked);
+        }
+        let judged = (self.payload.judge)(&mut self.payload);
+        keep(self, judged);
+    }
+}
+
+/// Puts a judged node back.
+#[inline(always)]
+fn keep<T: Send + 'static>(node: Box<Node<T>>, judged: Judged) {
+    if judged == Judged::of_charge(node.payload.charge) { put(node) } else { put_recharged(node, judged) }
+}
+
+/// Gives a node back whose value is as good as new already, and keeps `retained` bytes. No code of a user runs.
+#[inline]
+pub(crate) fn give_back<T: Send + 'static>(node: Box<Node<T>>, retained: usize) {
+    keep(node, Judged::keep::<T>(retained));
+}
+
+impl<T: Send + 'static> Finish<Disposal> for Node<T> {
+    fn finish(self: Box<Self>, disposal: &Disposal) {
+        dispose(self, *disposal);
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Lent<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
