@@ -7,6 +7,7 @@
 //! A lane that was given back keeps what was allocated in it until `reset`, which needs `&mut`.
 
 use super::mask::Mask;
+use super::quota::{ArenaFull, Quota};
 use bumpalo::Bump;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -20,7 +21,6 @@ const LANES: usize = 8;
 ///
 /// (a) While place `i` of `claimed` is taken by a live `Claim`, only that claim touches `lanes[i]`.
 /// (b) A `Bump` that was ever claimed is neither reset nor dropped but through `&mut self`.
-#[derive(Default)]
 pub struct Lanes {
     claimed: Mask<LANES>,
     lanes: [UnsafeCell<Bump>; LANES],
@@ -28,6 +28,14 @@ pub struct Lanes {
     /// address.
     #[allow(clippy::vec_box)]
     spare: Mutex<Vec<Box<Bump>>>,
+    quota: Quota,
+}
+
+/// Lanes without a quota.
+impl Default for Lanes {
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
 }
 
 // SAFETY: the bumps are `Send` and move with the lanes; what they hold is `Send` by the bounds of
@@ -37,18 +45,33 @@ unsafe impl Send for Lanes {}
 unsafe impl Sync for Lanes {}
 
 impl Lanes {
+    /// Lanes that may take so many bytes together.
+    pub fn new(quota: usize) -> Self {
+        Self { claimed: Mask::default(), lanes: Default::default(), spare: Mutex::default(), quota: Quota::new(quota) }
+    }
+
     /// Claims a bump for one cursor. One read-modify-write when a lane is free.
     pub fn claim(&self) -> Claim<'_> {
         let Some(lane) = self.claimed.claim() else { return self.claim_spare() };
         // `UnsafeCell<Bump>` has the layout of `Bump`, and the cast keeps its right to mutate.
         let bump = NonNull::from(&self.lanes[lane]).cast();
-        Claim { lanes: self, bump, lane: Some(lane) }
+        Claim::new(self, bump, Some(lane))
     }
 
     #[cold]
     fn claim_spare(&self) -> Claim<'_> {
         let bump = self.spare.lock().pop().unwrap_or_default();
-        Claim { lanes: self, bump: NonNull::from(Box::leak(bump)), lane: None }
+        Claim::new(self, NonNull::from(Box::leak(bump)), None)
+    }
+
+    /// Whether more was taken than the quota allows.
+    pub fn is_over_quota(&self) -> bool {
+        self.quota.is_passed()
+    }
+
+    /// Begins the account of the next request, after a reset that left `kept` bytes.
+    pub fn begin_account(&mut self, kept: usize) {
+        self.quota.begin(kept);
     }
 
     /// Takes everything back and returns the bytes that stay with the lanes, at most `keep`. Each lane keeps
@@ -93,13 +116,35 @@ pub struct Claim<'s> {
 unsafe impl Send for Claim<'_> {}
 
 impl<'s> Claim<'s> {
+    fn new(lanes: &'s Lanes, bump: NonNull<Bump>, lane: Option<usize>) -> Self {
+        let claim = Self { lanes, bump, lane };
+        Quota::seal(claim.bump());
+        claim
+    }
+
     /// The bump. The lifetime is that of the request, so that what is allocated outlives the claim; the reference
-    /// itself must not be used past the `&mut` borrow of the claim, which the callers (`cursor`, `grow`, `store`)
-    /// see to: the next claim may be at it then.
-    pub(super) fn bump(&mut self) -> &'s Bump {
+    /// itself must not be used past the borrow of the claim, which the callers (`place`, `grow`, `allocator`) see to:
+    /// the next claim may be at it then.
+    pub(super) fn bump(&self) -> &'s Bump {
         // SAFETY: the pointer is to a lane of `'s` or to a leaked box; by (b) of `Lanes` neither moves, resets
-        // nor dies while `'s` is borrowed. It is never public, and used by one thread at a time.
+        // nor dies while `'s` is borrowed. It is never public, and used by one thread at a time: the claim is not `Sync`.
         unsafe { self.bump.as_ref() }
+    }
+
+    /// Runs `attempt`, for which the block in use had no room, with what is left of the quota: see [`Quota::within`].
+    pub(super) fn within_quota<R, E>(
+        &self,
+        size: usize,
+        attempt: impl FnOnce(&'s Bump) -> Result<R, E>,
+    ) -> Result<R, ArenaFull> {
+        let bump = self.bump();
+        self.lanes.quota.within(bump, size, || attempt(bump))
+    }
+
+    /// Runs `attempt` whatever is left of the quota.
+    pub(super) fn beyond_quota<R, E>(&self, attempt: impl FnOnce(&'s Bump) -> Result<R, E>) -> Result<R, E> {
+        let bump = self.bump();
+        self.lanes.quota.beyond(bump, || attempt(bump))
     }
 }
 

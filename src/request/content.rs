@@ -22,7 +22,7 @@ pub(crate) struct Content {
 impl Content {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         Self {
-            store: Store::default(),
+            store: Store::new(shared.quota()),
             locals: Locals::default(),
             aborted: AtomicBool::new(false),
             shared: Arc::clone(shared),

@@ -117,8 +117,13 @@ impl Shared {
         self.settings.buffers.as_ref().unwrap_or_else(|| BufferPool::global())
     }
 
+    pub(super) fn quota(&self) -> usize {
+        self.settings.quota
+    }
+
     pub(super) fn retain_bytes(&self) -> usize {
-        self.settings.retain_bytes
+        // What the arena kept counts in the next request's quota, and must leave room in it.
+        self.settings.retain_bytes.min(self.settings.quota)
     }
 
     /// Counts an ended request and keeps its slot, unless it is poisoned, one too many, or comes after the close.
@@ -179,12 +184,13 @@ impl ScopeStats {
 pub struct ScopesBuilder {
     max_idle: usize,
     retain_bytes: usize,
+    quota: usize,
     buffers: Option<BufferPool>,
 }
 
 impl Default for ScopesBuilder {
     fn default() -> Self {
-        Self { max_idle: 256, retain_bytes: 256 << 10, buffers: None }
+        Self { max_idle: 256, retain_bytes: 256 << 10, quota: 64 << 20, buffers: None }
     }
 }
 
@@ -199,6 +205,21 @@ impl ScopesBuilder {
     /// Default: 256 KiB.
     pub fn retain_bytes(mut self, bytes: usize) -> Self {
         self.retain_bytes = bytes;
+        self
+    }
+
+    /// Bytes that one request may take in its arena, over all its cursors together: the `try_` forms fail beyond
+    /// that, the others go on and are told of by [`Scope::is_over_quota`](crate::Scope::is_over_quota). Default: 64 MiB,
+    /// 32 times the largest body that axum admits by default: no sane request comes near, and a runaway one is
+    /// stopped before it fills a machine.
+    ///
+    /// It counts blocks, which are never more than the quota by way of the `try_` forms, whatever threads do at once; a
+    /// block is 448 bytes at least, so that a `try_` form may fail with less than that, or less than twice its own
+    /// size and a page, left. What an idle slot kept counts too; so it keeps no more than the quota.
+    ///
+    /// **Cost**: none but when a block is full; then a lock of this request.
+    pub fn quota(mut self, bytes: usize) -> Self {
+        self.quota = bytes;
         self
     }
 
