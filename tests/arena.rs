@@ -293,6 +293,60 @@ fn a_text_that_outgrows_the_quota_says_why() {
     });
 }
 
+/// Takes no notice of errors.
+struct Stubborn<'a>(&'a str);
+
+impl fmt::Display for Stubborn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let _ = f.write_str(self.0);
+        let _ = f.write_str("and on");
+        Ok(())
+    }
+}
+
+#[test]
+fn an_argument_that_goes_on_after_an_error_does_not_hide_it() {
+    within(2000, |scope| {
+        let long = "x".repeat(3000);
+        assert_eq!(scope.arena().try_alloc_fmt(format_args!("{}", Stubborn(&long))).err(), Some(ArenaFull::Quota));
+    });
+}
+
+#[test]
+fn growing_passes_the_quota_and_raises_the_flag() {
+    for grow in [
+        (|arena| assert_eq!(arena.alloc_iter((0..1000).filter(|n| n % 2 == 0)).len(), 500))
+            as fn(&mut ebbtide::Arena<'_>),
+        |arena| drop(arena.vec::<u8>(5000)),
+        |arena| (0..1000).for_each(|_| arena.vec::<u64>(0).extend_from_slice(&[1; 1000])),
+        |arena| arena.string(0).push_str(&"x".repeat(5000)),
+        |arena| assert_eq!(arena_format!(arena, "{:>5000}", 1).len(), 5000),
+    ] {
+        within(1000, |scope| {
+            let mut arena = scope.arena();
+            arena.alloc(1);
+            assert!(!scope.is_over_quota());
+            grow(&mut arena);
+            assert!(scope.is_over_quota());
+        });
+    }
+}
+
+#[test]
+fn a_vector_that_may_not_double_grows_by_what_is_asked_for() {
+    // Blocks of 4,032 and 8,128 bytes, and then nothing is left to double in.
+    within(12_200, |scope| {
+        let mut arena = scope.arena();
+        arena.try_alloc([0_u8; 4000]).unwrap();
+        let mut list = arena.try_vec::<u8>(4100).unwrap();
+        list.try_extend_from_slice(&[7; 4100]).unwrap();
+        list.try_reserve(3900).unwrap();
+        assert_eq!((list.capacity(), list.len(), list[4099]), (8000, 4100, 7));
+        assert_eq!(list.try_reserve(4100).err(), Some(ArenaFull::Quota));
+        assert!(!scope.is_over_quota());
+    });
+}
+
 #[test]
 fn a_panic_while_a_slice_is_filled_leaves_the_arena_of_use() {
     roomy(|scope| {
