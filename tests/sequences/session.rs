@@ -213,7 +213,7 @@ impl<'s> Session<'s> {
     /// Bytes of all that this session put into the arena and still refers to.
     fn placed(&self) -> usize {
         let texts: usize = self.texts.iter().map(|(text, _)| text.len()).sum();
-        let slices: usize = self.slices.iter().map(|(slice, _)| slice.len() * size_of::<u32>()).sum();
+        let slices: usize = self.slices.iter().map(|(slice, _)| size_of_val(&**slice)).sum();
         texts + slices + self.wide.len() * size_of::<Wide>() + self.values.len() * size_of::<Logged>()
     }
 
