@@ -4,14 +4,123 @@
 //! an allocation is a pointer moved, without atomics or locks. What is allocated lives as long as
 //! the scope that the cursor was made from, not as long as the cursor: many results live side by side, the
 //! cursor can be handed to async callees as `&mut Arena`, and the future stays `Send`.
+//!
+//! | you want | take |
+//! |---|---|
+//! | one value, a text, a slice | [`alloc`](Arena::alloc), [`alloc_str`](Arena::alloc_str), [`alloc_slice_copy`](Arena::alloc_slice_copy) |
+//! | what is made piece by piece | [`vec`](Arena::vec), [`string`](Arena::string), [`alloc_iter`](Arena::alloc_iter), [`arena_format!`](crate::arena_format) |
+//! | a value that needs `Drop` | [`alloc_with_drop`](Arena::alloc_with_drop) |
+//! | an error instead of more memory than the request's quota | the `try_` form |
+//! | a map, or another collection | `Arena::allocator` (feature `allocator-api2`) |
+//!
+//! # Holding memory across `.await`
+//!
+//! Take the cursor where the work is, and let the results, not the cursor, go through the rest of the handler.
+//! A callee takes `&mut Arena<'s>` and returns something of `'s`; the borrow of the cursor ends with the call:
+//!
+//! ```
+//! use ebbtide::{Arena, Scope, Scopes};
+//!
+//! async fn shelf<'s>(arena: &mut Arena<'s>, number: u32) -> &'s str {
+//!     std::future::ready(()).await; // the cursor is held here, and the future is `Send`
+//!     ebbtide::arena_format!(arena, "shelf {number}")
+//! }
+//!
+//! async fn handler(scope: Scope) -> usize {
+//!     let mut arena = scope.arena();
+//!     let first = shelf(&mut arena, 1).await;
+//!     let second = shelf(&mut arena, 20).await; // `first` is still there
+//!     let both = arena.alloc_slice_copy(&[first, second]);
+//!     both.iter().map(|text| text.len()).sum()
+//! }
+//!
+//! fn spawned<F: Future<Output = usize> + Send + 'static>(future: F) -> F {
+//!     future
+//! }
+//! let request = Scopes::new().begin();
+//! let future = spawned(handler(request.scope())); // what `tokio::spawn` asks for
+//! # let mut future = std::pin::pin!(future);
+//! # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+//! # assert_eq!(future.as_mut().poll(&mut context), std::task::Poll::Ready(15));
+//! ```
+//!
+//! Two branches that run at once take a cursor each, which is what the second call of `scope.arena()` gives. One cursor
+//! cannot serve both:
+//!
+//! ```compile_fail,E0499
+//! # use ebbtide::{Arena, Scopes};
+//! # async fn shelf<'s>(arena: &mut Arena<'s>, number: u32) -> &'s str { arena.alloc_str("") }
+//! # let request = Scopes::new().begin();
+//! # let scope = request.scope();
+//! let mut arena = scope.arena();
+//! let both = (shelf(&mut arena, 1), shelf(&mut arena, 2));
+//! # drop(both);
+//! ```
+//!
+//! ```
+//! # use ebbtide::{Arena, Scopes};
+//! # async fn shelf<'s>(arena: &mut Arena<'s>, number: u32) -> &'s str { arena.alloc_str("") }
+//! # let request = Scopes::new().begin();
+//! # let scope = request.scope();
+//! let (mut left, mut right) = (scope.arena(), scope.arena());
+//! let both = (shelf(&mut left, 1), shelf(&mut right, 2));
+//! # drop(both);
+//! ```
+//!
+//! A task outlives the handler that spawned it, so it cannot borrow from its scope:
+//!
+//! ```compile_fail,E0597
+//! # use ebbtide::Scopes;
+//! # fn spawn<F: Future + Send + 'static>(future: F) -> F { future }
+//! # let request = Scopes::new().begin();
+//! let scope = request.scope();
+//! let name: &str = scope.arena().alloc_str("ada");
+//! spawn(async move { name.len() });
+//! ```
+//!
+//! It takes a scope, or a [`handle`](crate::Scope::handle) that does not keep the request, and makes its
+//! own; or it takes a copy:
+//!
+//! ```
+//! # use ebbtide::Scopes;
+//! # fn spawn<F: Future + Send + 'static>(future: F) -> F { future }
+//! # let request = Scopes::new().begin();
+//! let scope = request.scope();
+//! let name = scope.arena().alloc_str("ada").to_owned();
+//! let handle = scope.handle();
+//! let task = spawn(async move {
+//!     let Ok(scope) = handle.enter() else { return 0 }; // the request has ended meanwhile
+//!     scope.arena().alloc_str(&name).len()
+//! });
+//! # drop(task);
+//! ```
+//!
+//! A growing [`ArenaVec`] may stay over an `.await` too; it borrows its cursor until it is done. A collection on
+//! `Arena::allocator` may not: it is not `Send`.
+
+#[cfg(feature = "allocator-api2")]
+mod allocator;
+mod fallible;
+mod string;
+mod vec;
+
+pub use fallible::Refused;
+pub use string::ArenaString;
+pub use vec::{ArenaVec, IntoIter};
+
+#[cfg(feature = "allocator-api2")]
+pub use crate::raw::allocator::ArenaAlloc;
+pub use crate::raw::quota::ArenaFull;
 
 use crate::raw::cursor::Cursor;
-use crate::raw::grow::{GrowString, GrowVec};
-use core::fmt;
-use core::ops::{Deref, DerefMut};
+use core::fmt::{self, Write};
 
 /// A cursor into a request's memory. Its drop gives the claim back; what was allocated stays until the
 /// request ends. `mem::forget` keeps the claim taken until then; that of a ninth cursor at once loses its memory.
+///
+/// The forms without `try_` never refuse: beyond the request's
+/// [`quota`](crate::request::ScopesBuilder::quota) they go on, and [`Scope::is_over_quota`](crate::Scope::is_over_quota)
+/// says so. They panic when the allocator has no memory, and abort nothing.
 ///
 /// # Examples
 ///
@@ -52,6 +161,14 @@ impl<'s> Arena<'s> {
         self.0.alloc(value)
     }
 
+    /// Allocates what `make` makes, once there is a place for it.
+    ///
+    /// **Cost**: that of `alloc`; a large value may be made in its place instead of being moved there.
+    #[inline]
+    pub fn alloc_with<T>(&mut self, make: impl FnOnce() -> T) -> &'s mut T {
+        self.0.alloc_with(make)
+    }
+
     /// Allocates `value` and drops it when the request ends, last in first out.
     ///
     /// **Cost**: that of `alloc`, and one push under a lock for a type that needs `Drop`.
@@ -72,12 +189,23 @@ impl<'s> Arena<'s> {
             return self.alloc_str(text);
         }
         let mut text = self.string(bytes.len());
-        for chunk in bytes.utf8_chunks() {
-            text.push_str(chunk.valid());
-            if !chunk.invalid().is_empty() {
-                text.push_str("\u{FFFD}");
-            }
+        for part in parts(bytes) {
+            text.push_str(part);
         }
+        text.into_str()
+    }
+
+    /// Writes formatted text into the arena: what [`arena_format!`](crate::arena_format) calls. If an argument's own
+    /// formatting fails, the text ends there.
+    ///
+    /// **Cost**: that of a growing [`string`](Self::string); for a text without arguments, of `alloc_str`.
+    pub fn alloc_fmt(&mut self, arguments: fmt::Arguments<'_>) -> &'s mut str {
+        if let Some(text) = arguments.as_str() {
+            return self.alloc_str(text);
+        }
+        let mut text = self.string(0);
+        // The string itself never fails.
+        let _ = text.write_fmt(arguments);
         text.into_str()
     }
 
@@ -86,22 +214,48 @@ impl<'s> Arena<'s> {
         self.0.alloc_slice_copy(items)
     }
 
+    /// Clones `items` into the arena. A type that needs `Drop` does not compile here.
+    pub fn alloc_slice_clone<T: Clone>(&mut self, items: &[T]) -> &'s mut [T] {
+        self.alloc_slice_fill_with(items.len(), |at| items[at].clone())
+    }
+
     /// Allocates `len` values that `fill` makes from their indices.
     #[inline]
     pub fn alloc_slice_fill_with<T>(&mut self, len: usize, fill: impl FnMut(usize) -> T) -> &'s mut [T] {
         self.0.alloc_slice_fill_with(len, fill)
     }
 
+    /// Allocates what an iterator gives, however much that is.
+    ///
+    /// **Cost**: that of a growing [`vec`](Self::vec), which begins with the least that the iterator promises.
+    pub fn alloc_iter<I: IntoIterator>(&mut self, items: I) -> &'s mut [I::Item] {
+        let mut list = self.vec(0);
+        list.extend(items);
+        list.into_slice()
+    }
+
     /// A growing vector with room for `capacity` items. While it grows, the cursor is borrowed; another cursor
     /// of the same scope serves a second one.
     pub fn vec<T>(&mut self, capacity: usize) -> ArenaVec<'_, 's, T> {
-        ArenaVec(self.0.vec(capacity))
+        let mut list = ArenaVec(self.0.vec());
+        list.reserve(capacity);
+        list
     }
 
     /// A growing string with room for `capacity` bytes; see [`vec`](Self::vec).
     pub fn string(&mut self, capacity: usize) -> ArenaString<'_, 's> {
-        ArenaString(self.0.string(capacity))
+        let mut text = ArenaString(self.0.string());
+        text.reserve(capacity);
+        text
     }
+}
+
+/// What of `bytes` is text, with a U+FFFD for each piece in between that is not.
+fn parts(bytes: &[u8]) -> impl Iterator<Item = &str> {
+    bytes.utf8_chunks().flat_map(|chunk| {
+        let replacement = if chunk.invalid().is_empty() { "" } else { "\u{FFFD}" };
+        [chunk.valid(), replacement]
+    })
 }
 
 impl fmt::Debug for Arena<'_> {
@@ -110,8 +264,7 @@ impl fmt::Debug for Arena<'_> {
     }
 }
 
-/// A vector that grows in the arena. Growth moves it unless it was the last allocation; the old
-/// memory is free again when the request ends.
+/// Formats into an arena, as `format!` does into a `String`, and gives a `&mut str` that lives as long as the scope.
 ///
 /// # Examples
 ///
@@ -120,127 +273,12 @@ impl fmt::Debug for Arena<'_> {
 /// let request = scopes.begin();
 /// let scope = request.scope();
 /// let mut arena = scope.arena();
-/// let mut squares = arena.vec(4);
-/// squares.extend((1..=4).map(|n| n * n));
-/// let squares: &mut [i32] = squares.into_slice();
-/// assert_eq!(squares, [1, 4, 9, 16]);
+/// let text = ebbtide::arena_format!(arena, "{} of {count}", 3, count = 7);
+/// assert_eq!(text, "3 of 7");
 /// ```
-pub struct ArenaVec<'a, 's, T>(GrowVec<'a, 's, T>);
-
-impl<'s, T> ArenaVec<'_, 's, T> {
-    /// Appends `item`.
-    #[inline]
-    pub fn push(&mut self, item: T) {
-        self.0.push(item);
-    }
-
-    /// Takes the last item off.
-    pub fn pop(&mut self) -> Option<T> {
-        self.0.pop()
-    }
-
-    /// Appends copies of `items`.
-    pub fn extend_from_slice(&mut self, items: &[T])
-    where
-        T: Copy,
-    {
-        self.0.extend_from_slice(items);
-    }
-
-    /// Forgets all items but the first `len`.
-    pub fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
-    }
-
-    /// Items that fit before the vector must grow.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.0.capacity()
-    }
-
-    /// Ends the growing; the items live as long as the scope.
-    #[must_use]
-    pub fn into_slice(self) -> &'s mut [T] {
-        self.0.into_slice()
-    }
-}
-
-impl<T> Extend<T> for ArenaVec<'_, '_, T> {
-    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
-        items.into_iter().for_each(|item| self.push(item));
-    }
-}
-
-impl<T> Deref for ArenaVec<'_, '_, T> {
-    type Target = [T];
-    #[inline]
-    fn deref(&self) -> &[T] {
-        self.0.as_slice()
-    }
-}
-
-impl<T> DerefMut for ArenaVec<'_, '_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [T] {
-        self.0.as_mut_slice()
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for ArenaVec<'_, '_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-/// A string that grows in the arena.
-///
-/// # Examples
-///
-/// ```
-/// use std::fmt::Write;
-///
-/// let scopes = ebbtide::Scopes::new();
-/// let request = scopes.begin();
-/// let scope = request.scope();
-/// let mut arena = scope.arena();
-/// let mut text = arena.string(32);
-/// write!(text, "{} of {}", 3, 7)?;
-/// assert_eq!(text.into_str(), "3 of 7");
-/// # std::fmt::Result::Ok(())
-/// ```
-pub struct ArenaString<'a, 's>(GrowString<'a, 's>);
-
-impl<'s> ArenaString<'_, 's> {
-    /// Appends `text`.
-    pub fn push_str(&mut self, text: &str) {
-        self.0.push_str(text);
-    }
-
-    /// Ends the growing; the text lives as long as the scope.
-    #[must_use]
-    pub fn into_str(self) -> &'s mut str {
-        self.0.into_str()
-    }
-}
-
-/// Never fails.
-impl fmt::Write for ArenaString<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push_str(text);
-        Ok(())
-    }
-}
-
-impl Deref for ArenaString<'_, '_> {
-    type Target = str;
-    #[inline]
-    fn deref(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl fmt::Debug for ArenaString<'_, '_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
+#[macro_export]
+macro_rules! arena_format {
+    ($arena:expr, $($argument:tt)*) => {
+        $arena.alloc_fmt(::core::format_args!($($argument)*))
+    };
 }

@@ -56,7 +56,7 @@ mod raw;
 #[doc(hidden)]
 pub mod raw;
 
-pub use arena::Arena;
+pub use arena::{Arena, ArenaFull};
 pub use buffer::{BufferPool, PooledBuf, PooledBytes};
 pub use intercept::{Chain, Interceptor};
 pub use pool::{DropReason, Pool, PoolBuilder, PoolDebug, PoolStats, Pooled, Reset, Verdict};

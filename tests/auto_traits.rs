@@ -1,6 +1,6 @@
 //! The table of auto traits: what may move between threads and what may be shared, both ways.
 
-use ebbtide::arena::{ArenaString, ArenaVec};
+use ebbtide::arena::{ArenaAlloc, ArenaFull, ArenaString, ArenaVec, IntoIter, Refused};
 use ebbtide::http::{Collected, PooledBody, ScopeBody, ScopeLayer};
 use ebbtide::intercept::Runner;
 use ebbtide::request::{LocalBusy, LocalRef};
@@ -50,6 +50,14 @@ assert_not_impl_any!(ArenaVec<'static, 'static, Sending>: Sync);
 assert_not_impl_any!(ArenaVec<'static, 'static, Sharing>: Send);
 assert_not_impl_any!(ArenaVec<'static, 'static, Neither>: Send, Sync);
 assert_impl_all!(ArenaString<'static, 'static>: Send, Sync);
+assert_impl_all!(IntoIter<'static, u32>: Send, Sync, ExactSizeIterator);
+assert_not_impl_any!(IntoIter<'static, Neither>: Send, Sync);
+assert_impl_all!(ArenaFull: std::error::Error, Send, Sync, Copy);
+assert_impl_all!(Refused<u32>: std::error::Error, Send, Sync);
+assert_not_impl_any!(Refused<Neither>: Send, Sync);
+// Copies of an allocator share a cursor without a lock.
+assert_impl_all!(ArenaAlloc<'static, 'static>: Copy, Debug);
+assert_not_impl_any!(ArenaAlloc<'static, 'static>: Send, Sync);
 
 // A local is not to be held across an `.await`.
 assert_not_impl_any!(LocalRef<'static, u32>: Send);

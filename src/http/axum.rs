@@ -1,5 +1,6 @@
 //! Extractors and responses for axum.
 
+mod full;
 mod json;
 mod pooled_body;
 mod scope;

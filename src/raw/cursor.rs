@@ -3,14 +3,22 @@
 use super::grow::{GrowString, GrowVec};
 use super::lanes::Claim;
 use super::parcels::Parcels;
+use super::place::{copied, filled, text};
+use super::quota::ArenaFull;
 use core::fmt;
 use core::mem::needs_drop;
 use core::ptr::NonNull;
 
-/// Allocates for one request. Each result lives for `'s`, not for the borrow of the cursor.
+/// Allocates for one request. Each result lives for `'s`, not for the borrow of the cursor. The forms without
+/// `try_` pass the quota, and panic only where the allocator has no memory.
 pub struct Cursor<'s> {
-    claim: Claim<'s>,
+    pub(super) claim: Claim<'s>,
     drops: &'s Parcels<()>,
+}
+
+/// Refuses, when the caller is compiled, a type that the arena would never drop.
+pub(super) const fn refuse_drop<T>() {
+    assert!(!needs_drop::<T>(), "the arena would never drop this: use `alloc_with_drop`");
 }
 
 impl<'s> Cursor<'s> {
@@ -23,12 +31,38 @@ impl<'s> Cursor<'s> {
 
     #[inline]
     pub fn alloc<T>(&mut self, value: T) -> &'s mut T {
-        const { assert!(!needs_drop::<T>(), "the arena would never drop this value: use `alloc_with_drop`") };
-        self.claim.bump().alloc(value)
+        const { refuse_drop::<T>() };
+        self.claim.place().write(value)
+    }
+
+    /// What cannot be placed is given back.
+    #[inline]
+    pub fn try_alloc<T>(&mut self, value: T) -> Result<&'s mut T, (T, ArenaFull)> {
+        const { refuse_drop::<T>() };
+        match self.claim.try_place() {
+            Ok(place) => Ok(place.write(value)),
+            Err(full) => Err((value, full)),
+        }
+    }
+
+    /// `make` runs when there is a place for what it makes.
+    #[inline]
+    pub fn alloc_with<T>(&mut self, make: impl FnOnce() -> T) -> &'s mut T {
+        const { refuse_drop::<T>() };
+        self.claim.place().write(make())
+    }
+
+    #[inline]
+    pub fn try_alloc_with<T, F: FnOnce() -> T>(&mut self, make: F) -> Result<&'s mut T, (F, ArenaFull)> {
+        const { refuse_drop::<T>() };
+        match self.claim.try_place() {
+            Ok(place) => Ok(place.write(make())),
+            Err(full) => Err((make, full)),
+        }
     }
 
     pub fn alloc_with_drop<T: Send + 'static>(&mut self, value: T) -> &'s mut T {
-        let value = NonNull::from(self.claim.bump().alloc(value));
+        let value = NonNull::from(self.claim.place().write(value));
         if needs_drop::<T>() {
             // SAFETY: the arena never drops it; it stays until the lanes are reset, which by the promise in
             // `new` is after the list has run; the one reference is made below and has `'s`.
@@ -38,27 +72,67 @@ impl<'s> Cursor<'s> {
         unsafe { &mut *value.as_ptr() }
     }
 
-    #[inline]
-    pub fn alloc_str(&mut self, text: &str) -> &'s mut str {
-        self.claim.bump().alloc_str(text)
+    pub fn try_alloc_with_drop<T: Send + 'static>(&mut self, value: T) -> Result<&'s mut T, (T, ArenaFull)> {
+        let place = match self.claim.try_place() {
+            Ok(place) => place,
+            Err(full) => return Err((value, full)),
+        };
+        let value = NonNull::from(place.write(value));
+        // SAFETY: as in `alloc_with_drop`; where the list has no room, nothing refers to the value.
+        if needs_drop::<T>() && !unsafe { self.drops.try_drop_in_place(value) } {
+            // SAFETY: written above, and not taken by the list.
+            return Err((unsafe { value.read() }, ArenaFull::Memory));
+        }
+        // SAFETY: as in `alloc_with_drop`.
+        Ok(unsafe { &mut *value.as_ptr() })
     }
 
+    #[inline]
+    pub fn alloc_str(&mut self, source: &str) -> &'s mut str {
+        let bytes = self.alloc_slice_copy(source.as_bytes());
+        // SAFETY: the bytes of a text.
+        unsafe { text(bytes) }
+    }
+
+    #[inline]
+    pub fn try_alloc_str(&mut self, source: &str) -> Result<&'s mut str, ArenaFull> {
+        let bytes = self.try_alloc_slice_copy(source.as_bytes())?;
+        // SAFETY: the bytes of a text.
+        Ok(unsafe { text(bytes) })
+    }
+
+    #[inline]
     pub fn alloc_slice_copy<T: Copy>(&mut self, items: &[T]) -> &'s mut [T] {
-        self.claim.bump().alloc_slice_copy(items)
+        copied(self.claim.places(items.len()), items)
+    }
+
+    #[inline]
+    pub fn try_alloc_slice_copy<T: Copy>(&mut self, items: &[T]) -> Result<&'s mut [T], ArenaFull> {
+        Ok(copied(self.claim.try_places(items.len())?, items))
     }
 
     #[inline]
     pub fn alloc_slice_fill_with<T>(&mut self, len: usize, fill: impl FnMut(usize) -> T) -> &'s mut [T] {
-        const { assert!(!needs_drop::<T>(), "the arena would never drop these values") };
-        self.claim.bump().alloc_slice_fill_with(len, fill)
+        const { refuse_drop::<T>() };
+        filled(self.claim.places(len), fill)
     }
 
-    pub fn vec<T>(&mut self, capacity: usize) -> GrowVec<'_, 's, T> {
-        GrowVec::new(&mut self.claim, capacity)
+    #[inline]
+    pub fn try_alloc_slice_fill_with<T>(
+        &mut self,
+        len: usize,
+        fill: impl FnMut(usize) -> T,
+    ) -> Result<&'s mut [T], ArenaFull> {
+        const { refuse_drop::<T>() };
+        Ok(filled(self.claim.try_places(len)?, fill))
     }
 
-    pub fn string(&mut self, capacity: usize) -> GrowString<'_, 's> {
-        GrowString::new(&mut self.claim, capacity)
+    pub fn vec<T>(&mut self) -> GrowVec<'_, 's, T> {
+        GrowVec::new(&mut self.claim)
+    }
+
+    pub fn string(&mut self) -> GrowString<'_, 's> {
+        GrowString::new(&mut self.claim)
     }
 }
 

@@ -1,28 +1,30 @@
 //! Growing vectors and strings inside a borrow of a cursor, `Send` where bumpalo's own are not.
 
+use super::cursor::refuse_drop;
 use super::lanes::Claim;
-use bumpalo::collections::{String as BumpString, Vec as BumpVec};
+use super::place::text;
+use super::quota::{ArenaFull, no_memory};
+use bumpalo::collections::{Vec as BumpVec, vec::IntoIter};
 use core::fmt;
-use core::marker::PhantomData;
-use core::mem::needs_drop;
 
-/// The exclusive borrow of a claim, held until it is dropped. A bare `PhantomData<&mut Claim>` would not do: it
-/// has no drop, so the borrow may end before the vector beside it gives its block back to the bump.
-struct Borrowed<'a, 's>(PhantomData<&'a mut Claim<'s>>);
+/// The exclusive borrow of a claim, held until it is dropped. A bare `&mut Claim` would not do: it has no drop, so
+/// the borrow may end before the vector beside it gives its block back to the bump.
+struct Borrowed<'a, 's>(&'a mut Claim<'s>);
 
 impl Drop for Borrowed<'_, '_> {
     fn drop(&mut self) {}
 }
 
-/// A vector in the arena. While it grows, nothing else is allocated by its cursor.
+/// A vector in the arena. While it grows, nothing else is allocated by its cursor. The forms without `try_` pass the
+/// quota, and panic only where the allocator has no memory.
 ///
 /// # Invariants
 ///
-/// (a) The `&Bump` inside `items` is used, also by its drop, only while `_claim`'s exclusive borrow lasts, so by
+/// (a) The `&Bump` inside `items` is used, also by its drop, only while `claim`'s exclusive borrow lasts, so by
 ///     nobody else.
 pub struct GrowVec<'a, 's, T> {
     items: BumpVec<'s, T>,
-    _claim: Borrowed<'a, 's>,
+    claim: Borrowed<'a, 's>,
 }
 
 // SAFETY: by (a) the bump moves with the vector, as it would with `&mut Claim`; the items are `Send`.
@@ -31,21 +33,52 @@ unsafe impl<T: Send> Send for GrowVec<'_, '_, T> {}
 unsafe impl<T: Sync> Sync for GrowVec<'_, '_, T> {}
 
 impl<'a, 's, T> GrowVec<'a, 's, T> {
-    pub fn new(claim: &'a mut Claim<'s>, capacity: usize) -> Self {
-        const { assert!(!needs_drop::<T>(), "the arena would never drop these values") };
-        Self { items: BumpVec::with_capacity_in(capacity, claim.bump()), _claim: Borrowed(PhantomData) }
+    pub fn new(claim: &'a mut Claim<'s>) -> Self {
+        const { refuse_drop::<T>() };
+        Self { items: BumpVec::new_in(claim.bump()), claim: Borrowed(claim) }
     }
 
     #[inline]
     pub fn push(&mut self, item: T) {
+        self.reserve(1);
         self.items.push(item);
+    }
+
+    #[inline]
+    pub fn try_push(&mut self, item: T) -> Result<(), (T, ArenaFull)> {
+        if let Err(full) = self.try_reserve(1) {
+            return Err((item, full));
+        }
+        self.items.push(item);
+        Ok(())
     }
 
     pub fn extend_from_slice(&mut self, items: &[T])
     where
         T: Copy,
     {
+        self.reserve(items.len());
         self.items.extend_from_slice_copy(items);
+    }
+
+    pub fn try_extend_from_slice(&mut self, items: &[T]) -> Result<(), ArenaFull>
+    where
+        T: Copy,
+    {
+        self.try_reserve(items.len())?;
+        self.items.extend_from_slice_copy(items);
+        Ok(())
+    }
+
+    /// Panics where `index` is beyond the end.
+    pub fn insert(&mut self, index: usize, item: T) {
+        self.reserve(1);
+        self.items.insert(index, item);
+    }
+
+    /// Panics where there is no such item.
+    pub fn remove(&mut self, index: usize) -> T {
+        self.items.remove(index)
     }
 
     pub fn pop(&mut self) -> Option<T> {
@@ -58,6 +91,42 @@ impl<'a, 's, T> GrowVec<'a, 's, T> {
 
     pub fn capacity(&self) -> usize {
         self.items.capacity()
+    }
+
+    /// Makes room for so many more items.
+    #[inline]
+    pub fn reserve(&mut self, additional: usize) {
+        if self.items.capacity() - self.items.len() < additional {
+            self.grow(additional);
+        }
+    }
+
+    #[inline]
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), ArenaFull> {
+        if self.items.capacity() - self.items.len() < additional { self.try_grow(additional) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn grow(&mut self, additional: usize) {
+        if self.try_grow(additional).is_ok() {
+            return;
+        }
+        let Self { items, claim } = self;
+        if claim.0.beyond_quota(|_| items.try_reserve(additional)).is_err() {
+            no_memory();
+        }
+    }
+
+    /// First where the vector is or in the rest of its block, then in a new block.
+    #[cold]
+    fn try_grow(&mut self, additional: usize) -> Result<(), ArenaFull> {
+        let Self { items, claim } = self;
+        if items.try_reserve(additional).is_ok() {
+            return Ok(());
+        }
+        let size = items.len().saturating_add(additional).saturating_mul(size_of::<T>());
+        // With room to spare, and if that is too much, without.
+        claim.0.within_quota(size, |_| items.try_reserve(additional).or_else(|_| items.try_reserve_exact(additional)))
     }
 
     #[inline]
@@ -73,6 +142,11 @@ impl<'a, 's, T> GrowVec<'a, 's, T> {
     pub fn into_slice(self) -> &'s mut [T] {
         self.items.into_bump_slice_mut()
     }
+
+    /// The items one by one. It has no use for the bump any more.
+    pub fn into_items(self) -> IntoIter<'s, T> {
+        self.items.into_iter()
+    }
 }
 
 impl<T: fmt::Debug> fmt::Debug for GrowVec<'_, '_, T> {
@@ -85,34 +159,59 @@ impl<T: fmt::Debug> fmt::Debug for GrowVec<'_, '_, T> {
 ///
 /// # Invariants
 ///
-/// (a) As for [`GrowVec`].
+/// (a) The bytes are UTF-8.
 pub struct GrowString<'a, 's> {
-    text: BumpString<'s>,
-    _claim: Borrowed<'a, 's>,
+    bytes: GrowVec<'a, 's, u8>,
 }
 
-// SAFETY: by (a) the bump moves with the string, as it would with `&mut Claim`.
-unsafe impl Send for GrowString<'_, '_> {}
-// SAFETY: `&self` gives `&str` only and never touches the bump.
-unsafe impl Sync for GrowString<'_, '_> {}
-
 impl<'a, 's> GrowString<'a, 's> {
-    pub fn new(claim: &'a mut Claim<'s>, capacity: usize) -> Self {
-        Self { text: BumpString::with_capacity_in(capacity, claim.bump()), _claim: Borrowed(PhantomData) }
+    pub fn new(claim: &'a mut Claim<'s>) -> Self {
+        Self { bytes: GrowVec::new(claim) }
     }
 
+    #[inline]
     pub fn push_str(&mut self, text: &str) {
-        self.text.push_str(text);
+        self.bytes.extend_from_slice(text.as_bytes());
     }
 
+    pub fn try_push_str(&mut self, text: &str) -> Result<(), ArenaFull> {
+        self.bytes.try_extend_from_slice(text.as_bytes())
+    }
+
+    pub fn reserve(&mut self, additional: usize) {
+        self.bytes.reserve(additional);
+    }
+
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), ArenaFull> {
+        self.bytes.try_reserve(additional)
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Panics where `len` is inside of a character.
+    pub fn truncate(&mut self, len: usize) {
+        if len <= self.bytes.as_slice().len() {
+            assert!(self.as_str().is_char_boundary(len), "a text ends between two characters");
+            self.bytes.truncate(len);
+        }
+    }
+
+    #[inline]
     pub fn as_str(&self) -> &str {
-        &self.text
+        // SAFETY: by (a).
+        unsafe { core::str::from_utf8_unchecked(self.bytes.as_slice()) }
+    }
+
+    pub fn as_mut_str(&mut self) -> &mut str {
+        // SAFETY: by (a).
+        unsafe { text(self.bytes.as_mut_slice()) }
     }
 
     pub fn into_str(self) -> &'s mut str {
-        let text = self.text.into_bytes().into_bump_slice_mut();
-        // SAFETY: these are the bytes of a string.
-        unsafe { core::str::from_utf8_unchecked_mut(text) }
+        // SAFETY: by (a).
+        unsafe { text(self.bytes.into_slice()) }
     }
 }
 

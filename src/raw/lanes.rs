@@ -7,6 +7,7 @@
 //! A lane that was given back keeps what was allocated in it until `reset`, which needs `&mut`.
 
 use super::mask::Mask;
+use super::quota::{ArenaFull, Quota};
 use bumpalo::Bump;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -20,7 +21,6 @@ const LANES: usize = 8;
 ///
 /// (a) While place `i` of `claimed` is taken by a live `Claim`, only that claim touches `lanes[i]`.
 /// (b) A `Bump` in which anything may have been allocated is neither reset nor dropped but through `&mut self`.
-#[derive(Default)]
 pub struct Lanes {
     claimed: Mask<LANES>,
     lanes: [UnsafeCell<Bump>; LANES],
@@ -34,6 +34,14 @@ pub struct Lanes {
     /// address.
     #[allow(clippy::vec_box)]
     spare: Mutex<Vec<Box<Bump>>>,
+    quota: Quota,
+}
+
+/// Lanes without a quota.
+impl Default for Lanes {
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
 }
 
 // SAFETY: the bumps are `Send` and move with the lanes; what they hold is `Send` by the bounds of
@@ -43,6 +51,19 @@ unsafe impl Send for Lanes {}
 unsafe impl Sync for Lanes {}
 
 impl Lanes {
+    /// Lanes that may take so many bytes together.
+    pub fn new(quota: usize) -> Self {
+        Self {
+            claimed: Mask::default(),
+            lanes: Default::default(),
+            first: [0; LANES],
+            reached: 0,
+            kept: 0,
+            spare: Mutex::default(),
+            quota: Quota::new(quota),
+        }
+    }
+
     /// Claims a bump for one cursor. One read-modify-write when a lane is free.
     #[inline]
     pub fn claim(&self) -> Claim<'_> {
@@ -53,13 +74,23 @@ impl Lanes {
         if self.first[lane] != 0 {
             claim.prepare(self.first[lane]);
         }
-        claim
+        claim.sealed()
     }
 
     #[cold]
     fn claim_spare(&self) -> Claim<'_> {
         let bump = self.spare.lock().pop().unwrap_or_default();
-        Claim { lanes: self, bump: NonNull::from(Box::leak(bump)), lane: None }
+        Claim { lanes: self, bump: NonNull::from(Box::leak(bump)), lane: None }.sealed()
+    }
+
+    /// Whether more was taken than the quota allows.
+    pub fn is_over_quota(&self) -> bool {
+        self.quota.is_passed()
+    }
+
+    /// Begins the account of the next request, after a reset that left `kept` bytes.
+    pub fn begin_account(&mut self, kept: usize) {
+        self.quota.begin(kept);
     }
 
     /// What was taken from the lanes since the last reset.
@@ -192,26 +223,48 @@ pub struct Claim<'s> {
 unsafe impl Send for Claim<'_> {}
 
 impl<'s> Claim<'s> {
-    /// Gives a lane that has no block one of `capacity` bytes. Without memory it stays as it is.
+    /// Gives a lane that has no block one of `capacity` bytes. Without memory, or room in the quota, it stays as it is.
     #[cold]
     fn prepare(&mut self, capacity: usize) {
         // SAFETY: by (a) of `Lanes` this claim has the lane alone, and the reference ends here.
         let bump = unsafe { self.bump.as_mut() };
         // By (b) only a bump without a block is replaced.
         if bump.allocated_bytes() == 0 {
-            if let Ok(prepared) = Bump::try_with_capacity(capacity) {
+            if let Some(prepared) = self.lanes.quota.bump(capacity) {
                 *bump = prepared;
             }
         }
     }
 
+    #[inline]
+    fn sealed(self) -> Self {
+        Quota::seal(self.bump());
+        self
+    }
+
     /// The bump. The lifetime is that of the request, so that what is allocated outlives the claim; the reference
-    /// itself must not be used past the `&mut` borrow of the claim, which the callers (`cursor`, `grow`, `store`)
-    /// see to: the next claim may be at it then.
-    pub(super) fn bump(&mut self) -> &'s Bump {
+    /// itself must not be used past the borrow of the claim, which the callers (`place`, `grow`, `allocator`) see to:
+    /// the next claim may be at it then.
+    pub(super) fn bump(&self) -> &'s Bump {
         // SAFETY: the pointer is to a lane of `'s` or to a leaked box; by (b) of `Lanes` neither moves, resets
-        // nor dies while `'s` is borrowed. It is never public, and used by one thread at a time.
+        // nor dies while `'s` is borrowed. It is never public, and used by one thread at a time: the claim is not `Sync`.
         unsafe { self.bump.as_ref() }
+    }
+
+    /// Runs `attempt`, for which the block in use had no room, with what is left of the quota: see [`Quota::within`].
+    pub(super) fn within_quota<R, E>(
+        &self,
+        size: usize,
+        attempt: impl FnOnce(&'s Bump) -> Result<R, E>,
+    ) -> Result<R, ArenaFull> {
+        let bump = self.bump();
+        self.lanes.quota.within(bump, size, || attempt(bump))
+    }
+
+    /// Runs `attempt` whatever is left of the quota.
+    pub(super) fn beyond_quota<R, E>(&self, attempt: impl FnOnce(&'s Bump) -> Result<R, E>) -> Result<R, E> {
+        let bump = self.bump();
+        self.lanes.quota.beyond(bump, || attempt(bump))
     }
 }
 
@@ -239,7 +292,7 @@ mod tests {
     use super::*;
 
     fn take(lanes: &Lanes, bytes: usize) {
-        lanes.claim().bump().alloc_slice_fill_copy(bytes, 0_u8);
+        lanes.claim().places::<u8>(bytes);
     }
 
     fn reset(lanes: &mut Lanes, block: usize, most: usize) -> usize {
@@ -248,7 +301,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_is_measured_before_the_reset() {
-        let mut lanes = Lanes::default();
+        let mut lanes = Lanes::new(usize::MAX);
         assert_eq!(lanes.taken(), Taken::default());
         take(&lanes, 100);
         take(&lanes, 100);
@@ -262,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_lane_keeps_a_block_that_fits_and_else_gets_one_when_it_is_claimed_next() {
-        let mut lanes = Lanes::default();
+        let mut lanes = Lanes::new(usize::MAX);
         take(&lanes, 300);
         take(&lanes, 300);
         assert_eq!(lanes.taken().reserved, 448 + 960, "two blocks");
@@ -287,7 +340,7 @@ mod tests {
 
     #[test]
     fn lanes_that_were_not_claimed_count_and_give_up_what_there_is_no_room_for() {
-        let mut lanes = Lanes::default();
+        let mut lanes = Lanes::new(usize::MAX);
         let first = lanes.claim();
         take(&lanes, 400);
         drop(first);
@@ -303,11 +356,22 @@ mod tests {
 
     #[test]
     fn a_forgotten_claim_and_spare_bumps_end_with_the_reset() {
-        let mut lanes = Lanes::default();
+        let mut lanes = Lanes::new(usize::MAX);
         (0..LANES + 3).for_each(|_| core::mem::forget(lanes.claim()));
         take(&lanes, 100);
         assert_eq!((lanes.taken().used, lanes.spare.get_mut().len()), (100, 1));
         reset(&mut lanes, 448, 448);
         assert_eq!((lanes.claimed.taken(), lanes.spare.get_mut().len()), (0, 0));
+    }
+
+    #[test]
+    fn a_block_that_a_lane_begins_with_is_within_the_quota() {
+        for (quota, block) in [(960, 960), (959, 0)] {
+            let mut lanes = Lanes::new(quota);
+            lanes.begin_with(960);
+            drop(lanes.claim());
+            assert_eq!(lanes.taken().reserved, block);
+            assert!(lanes.claim().try_places::<u8>(961).is_err() && !lanes.is_over_quota());
+        }
     }
 }

@@ -3,7 +3,9 @@
 //! | file | what it makes safe |
 //! |---|---|
 //! | `slot`, `held` | who owns a request's content: owner, pins, or nobody |
-//! | `mask`, `lanes`, `cursor`, `grow` | bump allocation across `.await`, by one cursor a lane |
+//! | `mask`, `lanes`, `cursor`, `place`, `grow` | bump allocation across `.await`, by one cursor a lane |
+//! | `quota` | what all lanes of a request may take together |
+//! | `allocator` | a cursor lent to collections through the allocator API |
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
 //! | `chain`, `magazine`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
 //! | `barrier`, `threads` | a fence that costs one side only; dense numbers for threads |
@@ -16,6 +18,8 @@
 // Items are `pub` so that the loom models, a crate of their own, reach them; the module itself is private.
 #![allow(unreachable_pub, unsafe_code, missing_docs)]
 
+#[cfg(feature = "allocator-api2")]
+pub mod allocator;
 pub mod barrier;
 pub mod chain;
 #[cfg(feature = "bench")]
@@ -30,6 +34,8 @@ pub mod lease;
 pub mod magazine;
 pub mod mask;
 pub mod parcels;
+pub mod place;
+pub mod quota;
 pub mod room;
 pub mod segment;
 pub mod shared;

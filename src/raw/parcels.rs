@@ -73,6 +73,21 @@ impl<E: ?Sized> Parcels<E> {
         });
     }
 
+    /// As `drop_in_place`, but `false`, and nothing done, when there is no memory for a longer list.
+    ///
+    /// # Safety
+    ///
+    /// As for `drop_in_place`, if it returns `true`.
+    pub unsafe fn try_drop_in_place<T: Send + 'static>(&self, value: NonNull<T>) -> bool {
+        let mut list = self.list.lock();
+        if list.try_reserve(1).is_err() {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        list.push(Parcel { value: value.cast(), run: |value, _| unsafe { value.cast::<T>().drop_in_place() } });
+        true
+    }
+
     /// Writes a cleanup into `place` and calls it at the end.
     ///
     /// # Safety

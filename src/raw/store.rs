@@ -4,7 +4,6 @@ use super::cursor::Cursor;
 use super::lanes::{Keep, Lanes, Taken};
 use super::parcels::{Finish, Parcels};
 use super::unwind::caught;
-use core::mem::MaybeUninit;
 
 /// What is to become of things that go back to a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,19 +35,23 @@ pub struct Store<E: ?Sized> {
     lanes: Lanes,
 }
 
-impl<E: ?Sized> Default for Store<E> {
-    fn default() -> Self {
+impl<E: ?Sized> Store<E> {
+    /// A store whose lanes may take `quota` bytes.
+    pub fn new(quota: usize) -> Self {
         Self {
             cleanups: Parcels::default(),
             drops: Parcels::default(),
             leases: Parcels::default(),
             lists: 0,
-            lanes: Lanes::default(),
+            lanes: Lanes::new(quota),
         }
     }
-}
 
-impl<E: ?Sized> Store<E> {
+    /// Whether the arena took more than its quota.
+    pub fn is_over_quota(&self) -> bool {
+        self.lanes.is_over_quota()
+    }
+
     /// Claims a lane.
     pub fn cursor(&self) -> Cursor<'_> {
         // SAFETY: by (a) `drops` runs before the lanes are reset; nothing runs when the store is dropped
@@ -70,7 +73,7 @@ impl<E: ?Sized> Store<E> {
 
     /// Calls `f` at the end. The closure lives in the arena: no heap allocation in steady state.
     pub fn on_end<F: FnOnce(&E) + Send + 'static>(&self, f: F) {
-        let place = self.lanes.claim().bump().alloc(MaybeUninit::uninit());
+        let place = self.lanes.claim().place();
         // SAFETY: by (a) the place stays until the cleanups have run, and nobody else has its address.
         unsafe { self.cleanups.call_later(place, f) };
     }
@@ -97,7 +100,9 @@ impl<E: ?Sized> Store<E> {
     pub fn end(&mut self, ending: &E, disposal: Disposal, keep: impl FnOnce(Taken) -> Keep) -> Ended {
         let panics = if self.is_waiting() { self.end_parcels(ending, disposal) } else { 0 };
         let keep = keep(self.lanes.taken());
-        Ended { panics, retained: self.lanes.reset(keep) + self.lists }
+        let kept = self.lanes.reset(keep);
+        self.lanes.begin_account(kept);
+        Ended { panics, retained: kept + self.lists }
     }
 
     fn end_parcels(&mut self, ending: &E, disposal: Disposal) -> usize {

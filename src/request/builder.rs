@@ -10,7 +10,8 @@ use std::time::Duration;
 #[must_use = "a builder does nothing until it builds"]
 pub struct ScopesBuilder {
     max_idle: usize,
-    pub(super) retain_bytes: usize,
+    retain_bytes: usize,
+    pub(super) quota: usize,
     retain_total_bytes: usize,
     age_every: Duration,
     pub(super) buffers: Option<BufferPool>,
@@ -21,6 +22,7 @@ impl Default for ScopesBuilder {
         Self {
             max_idle: 4096,
             retain_bytes: 256 << 10,
+            quota: 64 << 20,
             retain_total_bytes: 64 << 20,
             age_every: AGE_EVERY,
             buffers: None,
@@ -54,6 +56,21 @@ impl ScopesBuilder {
         self
     }
 
+    /// Bytes that one request may take in its arena, over all its cursors together: the `try_` forms fail beyond
+    /// that, the others go on and are told of by [`Scope::is_over_quota`](crate::Scope::is_over_quota). Default: 64 MiB,
+    /// 32 times the largest body that axum admits by default: no sane request comes near, and a runaway one is
+    /// stopped before it fills a machine.
+    ///
+    /// It counts blocks, which are never more than the quota by way of the `try_` forms, whatever threads do at once; a
+    /// block is 448 bytes at least, so that a `try_` form may fail with less than that, or less than twice its own
+    /// size and a page, left. What an idle slot kept counts too; so it keeps no more than the quota.
+    ///
+    /// **Cost**: none but when a block is full; then a lock of this request.
+    pub fn quota(mut self, bytes: usize) -> Self {
+        self.quota = bytes;
+        self
+    }
+
     /// The pool that [`Scope::buffers`](crate::Scope::buffers) gives. Default: [`BufferPool::global`].
     pub fn buffers(mut self, pool: BufferPool) -> Self {
         self.buffers = Some(pool);
@@ -74,5 +91,10 @@ impl ScopesBuilder {
             .max_idle_bytes(self.retain_total_bytes)
             .max_value_bytes(usize::MAX)
             .age_every(self.age_every)
+    }
+
+    /// What the arena kept counts in the next request's quota, and must leave room in it.
+    pub(super) fn retained_at_most(&self) -> usize {
+        self.retain_bytes.min(self.quota)
     }
 }

@@ -92,7 +92,7 @@ impl Content {
     }
 
     fn bare(shared: &Arc<Shared>) -> Self {
-        let mut store = Store::default();
+        let mut store = Store::new(shared.quota());
         store.begin_with(shared.usage().keep().block);
         Self {
             store,

@@ -73,6 +73,39 @@ impl Scope {
         Arena::new(self.pin.store.cursor())
     }
 
+    /// Whether the arena took more than the request's [`quota`](crate::request::ScopesBuilder::quota), by way of calls
+    /// that do not refuse.
+    ///
+    /// **Cost**: a lock of this request.
+    #[must_use]
+    pub fn is_over_quota(&self) -> bool {
+        self.pin.store.is_over_quota()
+    }
+
+    /// Keeps bytes until the request ends, so that what is parsed from them may borrow from them: [`PooledBytes`],
+    /// a `PooledBody`, `Bytes`, a `Vec`.
+    ///
+    /// **Cost**: that of [`Arena::alloc_with_drop`]; the bytes are not copied.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let scopes = ebbtide::Scopes::new();
+    /// let request = scopes.begin();
+    /// let scope = request.scope();
+    /// let mut body = scope.buffers().get(16);
+    /// body.extend_from_slice(b"key=value");
+    /// let body: &[u8] = scope.adopt(body.freeze());
+    /// let key: &[u8] = body.split(|byte| *byte == b'=').next().unwrap_or_default();
+    /// assert_eq!(key, b"key");
+    /// ```
+    ///
+    /// [`PooledBytes`]: crate::PooledBytes
+    pub fn adopt<B: AsRef<[u8]> + Send + 'static>(&self, bytes: B) -> &[u8] {
+        let bytes: &B = self.arena().alloc_with_drop(bytes);
+        bytes.as_ref()
+    }
+
     /// Leases a value for the rest of the request.
     ///
     /// # Panics

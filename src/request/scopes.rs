@@ -122,15 +122,19 @@ impl fmt::Debug for Scopes {
 
 impl Shared {
     pub(super) fn new(settings: ScopesBuilder) -> Self {
-        Self { usage: Usage::new(settings.retain_bytes), settings, counts: Counts::default() }
+        Self { usage: Usage::new(settings.retained_at_most()), settings, counts: Counts::default() }
     }
 
     pub(super) fn buffers(&self) -> &BufferPool {
         self.settings.buffers.as_ref().unwrap_or_else(|| BufferPool::global())
     }
 
+    pub(super) fn quota(&self) -> usize {
+        self.settings.quota
+    }
+
     pub(super) fn retain_bytes(&self) -> usize {
-        self.settings.retain_bytes
+        self.settings.retained_at_most()
     }
 
     pub(super) fn usage(&self) -> &Usage {

@@ -8,7 +8,7 @@ mod session;
 
 use super::script::Script;
 use ebbtide::{Outcome, Pool, RequestGuard, Scope, ScopeEnded, ScopeHandle, Scopes};
-use session::{Event, Leased, Log, Session};
+use session::{Event, Leased, Log, QUOTA, Session};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let mut script = Script::new(bytes);
     let Some(orphans) = script.next().map(|byte| byte % 2 == 1) else { return };
     let mut model = Model {
-        scopes: Scopes::builder().max_idle(MAX_IDLE).retain_bytes(4 << 10).build(),
+        scopes: Scopes::builder().max_idle(MAX_IDLE).retain_bytes(4 << 10).quota(QUOTA).build(),
         pool: Pool::new(Leased::default),
         requests: Vec::new(),
         free: Vec::new(),
