@@ -43,7 +43,7 @@ fn sleeping_threads_hold_no_more_than_the_bounds(builder: PoolBuilder, bytes: u6
         .map(|_| {
             let (pool, filled, done) = (pool.clone(), Arc::clone(&filled), Arc::clone(&done));
             std::thread::spawn(move || {
-                drop([(); 20].map(|()| pool.get()));
+                [(); 20].map(|()| pool.get()).iter_mut().for_each(|value| value.extend_from_slice(&[0; 25_000]));
                 filled.wait();
                 done.wait();
             })
@@ -54,11 +54,11 @@ fn sleeping_threads_hold_no_more_than_the_bounds(builder: PoolBuilder, bytes: u6
     assert!(stats.charged_bytes <= bytes && stats.live * 100_000 <= bytes, "{stats:?}");
     assert!(stats.idle > bytes / 200_000, "they do hold much: {stats:?}");
     // All places are theirs; a thread that finds none for long gets some of them.
-    for _ in 0..64 {
-        drop(pool.get());
-    }
+    // Each use fills a quarter, so that none is dropped for being too large.
+    let use_one = || pool.get().extend_from_slice(&[0; 25_000]);
+    (0..64).for_each(|_| use_one());
     let made = pool.stats().made;
-    drop(pool.get());
+    use_one();
     assert_eq!(pool.stats().made, made, "taken from those that sleep");
     // Asleep through two steps of ageing, they hold nothing.
     (0..3).for_each(|_| while !pool.trim() {});
