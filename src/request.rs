@@ -8,6 +8,7 @@
 
 mod content;
 mod current;
+mod ended;
 mod ending;
 mod guard;
 mod local;
@@ -15,6 +16,7 @@ mod scope;
 mod scopes;
 
 pub use current::with_current;
+pub use ended::Ended;
 pub use ending::{Ending, Outcome};
 pub use guard::RequestGuard;
 pub use local::{LocalBusy, LocalRef};

@@ -8,6 +8,7 @@
 //! | [`Owner`] | one request, begun | `&C` | its drop, which closes the slot |
 //! | [`Pin`] | one strong pin | `&C` | its drop |
 //! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end |
+//! | [`Wait`] | nothing: weak | | the close, of which it hears |
 //!
 //! The word, with `generation` in its upper half:
 //!
@@ -22,15 +23,22 @@
 //! again, and its memory stays valid and is lost. A generation is used once; the slot that has used
 //! them all is dropped.
 
-use crate::sync::{Arc, AtomicU64, Ordering};
+mod waiting;
+
+pub use waiting::Wait;
+
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use std::thread::panicking;
+use waiting::Waiters;
 
 const PIN: u64 = 1;
-const PINS: u64 = (1 << 30) - 1;
+const PINS: u64 = (1 << 29) - 1;
+/// Somebody waits for the close: see `waiting`.
+const WAITED: u64 = 1 << 29;
 /// Somebody panicked while holding a right: the content must not be used again.
 const POISONED: u64 = 1 << 30;
 const CLOSED: u64 = 1 << 31;
@@ -53,6 +61,9 @@ impl Word {
     fn is_poisoned(self) -> bool {
         self.0 & POISONED != 0
     }
+    fn is_waited(self) -> bool {
+        self.0 & WAITED != 0
+    }
 }
 
 /// What becomes of a content that nobody has a right to any more.
@@ -69,9 +80,10 @@ pub trait Recycle: Sized {
 struct Slot<C> {
     word: AtomicU64,
     content: UnsafeCell<C>,
+    waiters: Mutex<Waiters>,
 }
 
-// SAFETY: the content moves between threads with the `Free` token, so `C: Send`.
+// SAFETY: the content moves between threads with the `Free` token, so `C: Send`. The waiters are `Send` as they are.
 unsafe impl<C: Send + Sync> Send for Slot<C> {}
 // SAFETY: `Owner` and `Pin` share `&C` between threads, so `C: Sync`; a `Free` token, made on
 // any thread from a shared slot, gives `&mut C`, so `C: Send`.
@@ -126,9 +138,10 @@ impl<C: Recycle> Free<C> {
         // Relaxed: this token is alone, and what brought it here has published the word.
         let word = Word(self.slot.word.load(Ordering::Relaxed));
         let generation = word.generation().checked_add(1)?;
-        // Relaxed: a handle of this generation is made from the `Owner` and travels by the
-        // caller's own means; one of an earlier generation fails on either value.
-        self.slot.word.store(u64::from(generation) << GENERATION, Ordering::Relaxed);
+        // Release: who waited for an earlier generation, and sees this one instead of the close, sees what its owner
+        // did (the Acquire in `waiting`). For pins it publishes nothing: a handle of this generation is made from the
+        // `Owner` and travels by the caller's own means; one of an earlier generation fails on either value.
+        self.slot.word.store(u64::from(generation) << GENERATION, Ordering::Release);
         Some(Owner { slot: ManuallyDrop::new(self.slot), generation })
     }
 }
@@ -156,11 +169,12 @@ pub struct Owner<C: Recycle> {
 impl<C: Recycle> Owner<C> {
     /// Makes a slot and begins its first generation.
     pub fn new(content: C) -> Self {
-        let slot = Slot { word: AtomicU64::new(1 << GENERATION), content: UnsafeCell::new(content) };
+        let word = AtomicU64::new(1 << GENERATION);
+        let slot = Slot { word, content: UnsafeCell::new(content), waiters: Mutex::default() };
         Self { slot: ManuallyDrop::new(Arc::new(slot)), generation: 1 }
     }
 
-    /// Adds a strong pin. `None` when there are a billion of them.
+    /// Adds a strong pin. `None` when there are half a billion of them.
     pub fn pin(&self) -> Option<Pin<C>> {
         pin(&self.slot, self.generation)
     }
@@ -192,7 +206,11 @@ impl<C: Recycle> Drop for Owner<C> {
         // Release: publishes the owner's writes to the pin that turns out to be last (the Acquire in its
         // drop). Acquire: sees the writes of pins that were dropped before.
         let before = slot.word.fetch_or(bits, Ordering::AcqRel);
-        Slot::given_up(slot, Word(before | bits), false);
+        let after = Word(before | bits);
+        if after.is_waited() {
+            return waiting::closed(slot, self.generation, after);
+        }
+        Slot::given_up(slot, after, false);
     }
 }
 
@@ -228,7 +246,7 @@ impl<C: Recycle> Pin<C> {
     }
 
     /// Another pin to the same generation, which this one keeps from ending, closed or not. `None` when
-    /// there are a billion of them.
+    /// there are half a billion of them.
     pub fn another(&self) -> Option<Self> {
         // Relaxed: the exchange below decides.
         let mut word = Word(self.slot.word.load(Ordering::Relaxed));

@@ -24,7 +24,7 @@ impl RequestGuard {
     ///
     /// # Panics
     ///
-    /// When a billion scopes of one request are alive or forgotten.
+    /// When half a billion scopes of one request are alive or forgotten.
     #[must_use]
     pub fn scope(&self) -> Scope {
         Scope::from_pin(self.owner.pin())

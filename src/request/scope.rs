@@ -2,6 +2,7 @@
 
 use super::content::Content;
 use super::current;
+use super::ended::Ended;
 use super::ending::Ending;
 use super::local::{LocalBusy, LocalRef};
 use crate::arena::Arena;
@@ -51,8 +52,8 @@ pub struct Scope {
 
 impl Scope {
     pub(super) fn from_pin(pin: Option<Pin<Content>>) -> Self {
-        // The state word counts to a billion. Only forgetting scopes in a loop leads here.
-        let pin = pin.expect("fewer than a billion scopes of one request");
+        // The state word counts to half a billion. Only forgetting scopes in a loop leads here.
+        let pin = pin.expect("fewer than half a billion scopes of one request");
         Self { pin }
     }
 
@@ -166,6 +167,36 @@ impl ScopeHandle {
     /// [`ScopeEnded`] after the guard's drop, also while a late scope is still alive.
     pub fn enter(&self) -> Result<Scope, ScopeEnded> {
         self.0.enter().map(|pin| Scope { pin }).ok_or(ScopeEnded)
+    }
+
+    /// Whether the guard was dropped: nobody enters any more. A `false` may be out of date when it arrives.
+    ///
+    /// **Cost**: one load.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Resolves when the guard was dropped, whatever late scopes remain; at once if it was. What the guard's
+    /// owner did before happens-before. Cancelling it forgets its waker at once.
+    ///
+    /// **Cost**: one load when the request has ended; else a lock when it is first polled, and with each change of waker. A
+    /// request that nobody waits for pays nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let scopes = ebbtide::Scopes::new();
+    /// let request = scopes.begin();
+    /// let ended = request.handle().ended();
+    /// let waiting = tokio::spawn(ended);
+    /// drop(request);
+    /// waiting.await.unwrap();
+    /// # }
+    /// ```
+    pub fn ended(&self) -> Ended {
+        Ended::new(self.0.wait())
     }
 }
 
