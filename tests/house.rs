@@ -17,7 +17,7 @@ const HOUSE: &[(&str, &[&str])] = &[
     // Beside the stair: reads counters.
     ("observe", &["intercept", "request", "buffer", "pool", "arena", "raw", "sync"]),
     ("bench", &["raw", "sync"]),
-    ("tokio", &["pool", "buffer"]),
+    ("tokio", &["request", "buffer", "pool"]),
     // Hall: what one request owns, and who is handed what.
     ("intercept", &["request", "pool", "arena", "raw", "sync"]),
     ("request", &["buffer", "pool", "arena", "raw", "sync"]),

@@ -2,7 +2,8 @@
 //!
 //! | file | what it makes safe |
 //! |---|---|
-//! | `slot`, `held` | who owns a request's content: owner, pins, or nobody |
+//! | `slot`, `held`, `boxed` | who owns a request's content: owner, pins, or nobody; values that own a pin |
+//! | `gate` | a gate that is shut once, with a count of those inside |
 //! | `mask`, `lanes`, `cursor`, `grow` | bump allocation across `.await`, by one cursor a lane |
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
 //! | `chain`, `magazine`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
@@ -17,11 +18,13 @@
 #![allow(unreachable_pub, unsafe_code, missing_docs)]
 
 pub mod barrier;
+pub mod boxed;
 pub mod chain;
 #[cfg(feature = "bench")]
 pub mod counting;
 pub mod cursor;
 pub mod depot;
+pub mod gate;
 pub mod grow;
 pub mod held;
 pub mod impls;

@@ -238,6 +238,12 @@ fn pin<C: Recycle>(slot: &Arc<Slot<C>>, generation: u32) -> Option<Pin<C>> {
 }
 
 impl<C: Recycle> Pin<C> {
+    /// Marks the content as not to be used again.
+    pub fn poison(&self) {
+        // Relaxed: as in `Owner::poison`.
+        self.slot.word.fetch_or(POISONED, Ordering::Relaxed);
+    }
+
     /// A weak handle to this generation.
     pub fn handle(&self) -> Handle<C> {
         // Relaxed: this pin keeps the generation from changing.

@@ -9,6 +9,8 @@ use crate::sync::Arc;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::count::AtomicBool;
 use core::fmt;
+use parking_lot::Mutex;
+use std::time::Instant;
 
 /// The content of a slot, used by one request after the other.
 pub(crate) struct Content {
@@ -16,6 +18,8 @@ pub(crate) struct Content {
     pub(super) locals: Locals,
     /// Written by the guard only, before it closes the slot, which publishes it.
     aborted: AtomicBool,
+    /// When the request should be answered; of one request.
+    pub(super) deadline: Mutex<Option<Instant>>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -25,6 +29,7 @@ impl Content {
             store: Store::default(),
             locals: Locals::default(),
             aborted: AtomicBool::new(false),
+            deadline: Mutex::new(None),
             shared: Arc::clone(shared),
         }
     }
@@ -36,6 +41,7 @@ impl Content {
     /// Gives everything back that the request took. Returns hooks and drops that panicked.
     fn reclaim(&mut self, poisoned: bool) -> usize {
         let aborted = core::mem::take(self.aborted.get_mut());
+        *self.deadline.get_mut() = None;
         if poisoned {
             let ended = self.store.end(&Ending::new(Outcome::Panicked), Disposal::Discard, 0);
             return ended.panics + self.locals.clear();

@@ -57,7 +57,10 @@ impl ScopeHandle {
     /// assert_eq!(waiting.await.unwrap(), Err(ScopeEnded));
     /// # }
     /// ```
-    pub fn run_until_ended<F: Future>(&self, future: F) -> impl Future<Output = Result<F::Output, ScopeEnded>> + use<F> {
+    pub fn run_until_ended<F: Future>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, ScopeEnded>> + use<F> {
         let mut ended = self.ended();
         async move {
             let mut future = pin!(future);

@@ -2,8 +2,10 @@
 
 use super::content::Content;
 use super::guard::RequestGuard;
+use super::roll::Roll;
 use crate::buffer::BufferPool;
 use crate::raw::depot::{Depot, Push};
+use crate::raw::gate::Gate;
 use crate::raw::slot::{Free, Owner};
 use crate::sync::Arc;
 use crate::sync::Ordering::Relaxed;
@@ -47,6 +49,8 @@ pub(super) struct Shared {
     idle: Depot<Free<Content>>,
     settings: ScopesBuilder,
     counts: Counts,
+    pub(super) gate: Gate,
+    pub(super) roll: Roll,
 }
 
 /// They publish nothing, hence Relaxed throughout.
@@ -57,6 +61,7 @@ struct Counts {
     late: AtomicU64,
     poisoned: AtomicU64,
     hook_panics: AtomicU64,
+    detached: AtomicU64,
 }
 
 impl Scopes {
@@ -83,6 +88,10 @@ impl Scopes {
         RequestGuard::new(owner.unwrap_or_else(|| Owner::new(Content::new(shared))))
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0.0
+    }
+
     /// A snapshot of the numbers.
     #[must_use]
     pub fn stats(&self) -> ScopeStats {
@@ -95,6 +104,7 @@ impl Scopes {
             late: counts.late.load(Relaxed),
             poisoned: counts.poisoned.load(Relaxed),
             hook_panics: counts.hook_panics.load(Relaxed),
+            detached: counts.detached.load(Relaxed),
             idle: idle.len() as u64,
         }
     }
@@ -125,7 +135,7 @@ impl Shared {
     pub(super) fn take_back(&self, free: Free<Content>, panics: usize) {
         self.counts.ended.fetch_add(1, Relaxed);
         self.counts.late.fetch_add(u64::from(free.was_late()), Relaxed);
-        self.counts.hook_panics.fetch_add(panics as u64, Relaxed);
+        self.count_panics(panics);
         if free.is_poisoned() {
             self.counts.poisoned.fetch_add(1, Relaxed);
             return;
@@ -138,6 +148,16 @@ impl Shared {
             Push::Late => while self.idle.pop().is_some() {},
             Push::Full(slot) | Push::Closed(slot) => drop(slot),
         }
+    }
+}
+
+impl Shared {
+    pub(super) fn count_panics(&self, panics: usize) {
+        self.counts.hook_panics.fetch_add(panics as u64, Relaxed);
+    }
+
+    pub(super) fn count_detached(&self) {
+        self.counts.detached.fetch_add(1, Relaxed);
     }
 }
 
@@ -161,6 +181,8 @@ pub struct ScopeStats {
     pub poisoned: u64,
     /// Cleanups, drops and resets that panicked when a request ended.
     pub hook_panics: u64,
+    /// Times that values were copied out by [`Scope::detach`](crate::Scope::detach).
+    pub detached: u64,
     /// Slots that wait for a request.
     pub idle: u64,
 }
@@ -212,6 +234,7 @@ impl ScopesBuilder {
     #[must_use]
     pub fn build(self) -> Scopes {
         let idle = Depot::new(self.max_idle);
-        Scopes(Arc::new(Handle(Arc::new(Shared { idle, settings: self, counts: Counts::default() }))))
+        let (counts, gate, roll) = (Counts::default(), Gate::default(), Roll::default());
+        Scopes(Arc::new(Handle(Arc::new(Shared { idle, settings: self, counts, gate, roll }))))
     }
 }

@@ -94,8 +94,8 @@ impl<C: Recycle> Wait<C> {
         // Relaxed would do for the bit: closer and waiter meet in the word's own order, and at the lock.
         // Acquire: when it was closed, sees what the owner did, as in `is_closed`. In a later generation the bit
         // is one look too many for its owner.
-        let before = Word(slot.word.fetch_or(WAITED, Ordering::Acquire));
-        let unused = if self.handle.is_closed_in(before) {
+        let is_closed = self.handle.is_closed_in(Word(slot.word.fetch_or(WAITED, Ordering::Acquire)));
+        let unused = if is_closed {
             Some(waker)
         } else {
             let ticket = *self.ticket.get_or_insert(waiters.ticket + 1);
@@ -104,7 +104,7 @@ impl<C: Recycle> Wait<C> {
         };
         drop(waiters);
         caught(|| drop(unused));
-        !self.handle.is_closed_in(before)
+        !is_closed
     }
 
     fn forget(&mut self) {
