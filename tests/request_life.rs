@@ -256,7 +256,7 @@ fn cleanups_are_called_off_from_several_threads() {
                     match (round + thread) % 3 {
                         0 => cleanup.cancel(),
                         1 => cleanup.run_now(),
-                        _ => drop(cleanup),
+                        _ => {}
                     }
                 }
             });
@@ -333,7 +333,7 @@ struct Steps {
 }
 
 impl Steps {
-    fn new(left: u32, noted: Noted) -> impl Future<Output = u32> + Send {
+    fn run(left: u32, noted: Noted) -> impl Future<Output = u32> + Send {
         let mut steps = Self { left, at: None, _noted: noted, _pinned: std::marker::PhantomPinned };
         async move {
             let steps = &mut steps;
@@ -355,7 +355,7 @@ fn a_boxed_future_stays_in_place_and_keeps_the_request() {
     let scopes = Scopes::new();
     let request = scopes.begin();
     let mut boxed: ScopeBox<dyn Future<Output = u32> + Send> =
-        request.scope().boxed(Steps::new(3, Noted(Arc::clone(&log), "future"))).erased();
+        request.scope().boxed(Steps::run(3, Noted(Arc::clone(&log), "future"))).erased();
     assert!(poll(&mut boxed, Waker::noop()).is_pending());
     drop(request);
     assert_eq!(scopes.stats().open(), 1, "the box has a pin");
