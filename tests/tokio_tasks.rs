@@ -51,7 +51,9 @@ async fn a_task_of_a_request_is_dropped_when_the_request_ends() {
 #[tokio::test]
 async fn a_task_of_a_request_stops_at_its_deadline() {
     let request = Scopes::new().begin().with_deadline(soon());
-    assert_eq!(request.handle().spawn("watch", pending::<()>()).await.unwrap(), Err(Stopped::Deadline));
+    let watch = request.handle().spawn("watch", pending::<()>());
+    let stopped = tokio::time::timeout(Duration::from_secs(5), watch).await.expect("stopped at its deadline");
+    assert_eq!(stopped.unwrap(), Err(Stopped::Deadline));
     assert_eq!(request.handle().spawn("quick", async { 7 }).await.unwrap(), Ok(7), "past the deadline, but ready");
     assert_eq!(Stopped::Deadline.to_string(), "the deadline of the task's request passed");
 }
