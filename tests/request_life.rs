@@ -241,8 +241,7 @@ fn many_cancelled_cleanups_leave_no_places_behind() {
 #[test]
 fn cleanups_are_called_off_from_several_threads() {
     let scopes = Scopes::new();
-    let calls = AtomicUsize::new(0);
-    let calls: &'static AtomicUsize = Box::leak(Box::new(calls));
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
     let request = scopes.begin();
     let scope = request.scope();
     std::thread::scope(|threads| {
@@ -251,7 +250,7 @@ fn cleanups_are_called_off_from_several_threads() {
             threads.spawn(move || {
                 for round in 0..200 {
                     let cleanup = scope.on_end(|_| {
-                        calls.fetch_add(1, SeqCst);
+                        CALLS.fetch_add(1, SeqCst);
                     });
                     match (round + thread) % 3 {
                         0 => cleanup.cancel(),
@@ -264,7 +263,7 @@ fn cleanups_are_called_off_from_several_threads() {
     });
     drop((scope, request));
     let cancelled = (0..4).flat_map(|thread| (0..200).map(move |round| (round + thread) % 3)).filter(|way| *way == 0);
-    assert_eq!(calls.load(SeqCst), 800 - cancelled.count());
+    assert_eq!(CALLS.load(SeqCst), 800 - cancelled.count());
 }
 
 #[test]
@@ -286,11 +285,15 @@ fn a_late_scope_is_named_by_its_tag_and_so_are_its_clones() {
 
 #[test]
 fn late_tags_are_bounded() {
+    // A hundred beginnings of one text, each a name of its own.
+    const NAMES: &str = concat!(
+        "a text that is a hundred letters long, so that there is a name of each length: this one, ",
+        "and so on and on"
+    );
     let scopes = Scopes::new();
     for number in 0..100 {
-        let name: &'static str = Box::leak(format!("tag {number}").into_boxed_str());
         let request = scopes.begin();
-        let scope = request.scope().tag(name);
+        let scope = request.scope().tag(&NAMES[..number]);
         drop(request);
         drop(scope);
     }
