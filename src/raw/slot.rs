@@ -109,11 +109,20 @@ impl<C> Slot<C> {
 }
 
 impl<C: Recycle> Slot<C> {
-    /// Closes the generation, and returns the word as this leaves it; and a count of the slot, which may be gone by then,
-    /// if somebody waits for the close.
-    fn close(slot: &Arc<Self>, bits: u64) -> (Word, Option<Arc<Self>>) {
-        // Relaxed: the exchange below decides.
-        let mut word = Word(slot.word.load(Ordering::Relaxed));
+    /// Closes the generation if the word is still `word`; returns the word as this leaves it, or the other one.
+    #[inline]
+    fn close(&self, word: Word, bits: u64) -> Result<Word, Word> {
+        // Release: publishes the owner's writes to the pin that turns out to be last (the Acquire in its
+        // drop). Acquire: sees the writes of pins that were dropped before. Relaxed on failure: it is tried again.
+        match self.word.compare_exchange(word.0, word.0 | bits, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(before) => Ok(Word(before | bits)),
+            Err(now) => Err(Word(now)),
+        }
+    }
+
+    /// Closes the generation where there are pins, or somebody waits for it. Returns the word as this leaves it, and, if
+    /// somebody waits, a count of the slot, which may be gone by then.
+    fn close_before_others(slot: &Arc<Self>, mut word: Word, bits: u64) -> (Word, Option<Arc<Self>>) {
         let (mut told, mut waited) = (false, None);
         loop {
             if word.pins() > 0 && !told {
@@ -123,11 +132,9 @@ impl<C: Recycle> Slot<C> {
             if word.is_waited() && waited.is_none() {
                 waited = Some(Arc::clone(slot));
             }
-            // Release: publishes the owner's writes to the pin that turns out to be last (the Acquire in its
-            // drop). Acquire: sees the writes of pins that were dropped before. Relaxed on failure: it is tried again.
-            match slot.word.compare_exchange_weak(word.0, word.0 | bits, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(before) => return (Word(before | bits), waited),
-                Err(now) => word = Word(now),
+            match slot.close(word, bits) {
+                Ok(after) => return (after, waited),
+                Err(now) => word = now,
             }
         }
     }
@@ -244,13 +251,27 @@ impl<C: Recycle> Deref for Owner<C> {
     }
 }
 
-impl<C: Recycle> Drop for Owner<C> {
-    fn drop(&mut self) {
-        let bits = if panicking() { CLOSED | POISONED } else { CLOSED };
-        let (after, waited) = Slot::close(&self.slot, bits);
+impl<C: Recycle> Owner<C> {
+    #[cold]
+    fn close_before_others(&mut self, word: Word, bits: u64) {
+        let (after, waited) = Slot::close_before_others(&self.slot, word, bits);
         Slot::given_up(&mut self.slot, after, false);
         if let Some(slot) = waited {
             waiting::closed(&slot, self.generation);
+        }
+    }
+}
+
+impl<C: Recycle> Drop for Owner<C> {
+    fn drop(&mut self) {
+        let bits = if panicking() { CLOSED | POISONED } else { CLOSED };
+        // Relaxed: the exchange decides.
+        let word = Word(self.slot.word.load(Ordering::Relaxed));
+        // Nobody else has a right, and nobody waits: what most requests come to.
+        let is_alone = word.0 == u64::from(self.generation) << GENERATION;
+        match if is_alone { self.slot.close(word, bits) } else { Err(word) } {
+            Ok(after) => Slot::given_up(&mut self.slot, after, false),
+            Err(word) => self.close_before_others(word, bits),
         }
     }
 }
