@@ -27,6 +27,8 @@ use core::ptr::{NonNull, null_mut};
 const MERGES: usize = 8;
 /// Chains that the depot has room for, however few nodes there may be.
 const CHAINS: usize = 64;
+/// Chains that it has room for at most, however many nodes there may be: they get longer instead.
+const MOST_CHAINS: usize = 1 << 15;
 
 /// A payload that keeps its pool alive.
 ///
@@ -71,7 +73,7 @@ impl<P> Tiers<P> {
     pub fn new(capacity: usize, depth: usize, full_fence: bool) -> Self {
         Self {
             magazines: core::array::from_fn(|_| AtomicPtr::new(null_mut())),
-            depot: Depot::new(capacity.min(CHAINS + capacity / 8)),
+            depot: Depot::new(capacity.min(CHAINS + capacity / 8).min(MOST_CHAINS)),
             in_depot: count::AtomicUsize::new(0),
             fetches: count::AtomicU64::new(0),
             closed: Mutex::new(false),
