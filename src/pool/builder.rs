@@ -5,6 +5,7 @@ use super::budget::Budget;
 use super::debug::PoolDebug;
 use super::home::{Home, Settings};
 use super::hooks::{Hooks, OwnHooks, ResetBy};
+use super::registry;
 use super::reset::{Reset, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,6 +139,7 @@ impl PoolBuilder {
             full_fence: self.full_fence,
             debug: self.debug,
         };
+        registry::finish();
         let bytes = Arc::new(Budget::of_process(self.max_idle_bytes));
         Pool::from_parts(Home::new(hooks, settings, bytes), Box::new(factory))
     }

@@ -31,7 +31,6 @@ fn address<H>(home: &H) -> usize {
 pub(super) fn add<H: Idle + 'static>(home: &Arc<H>) {
     static WATCHING: Once = Once::new();
     WATCHING.call_once(|| on_end(thread_ends));
-    finish();
     HOMES.lock().insert(address(&**home), Arc::downgrade(home) as _);
 }
 
@@ -56,7 +55,8 @@ pub(super) fn finish_later<H: Idle + 'static>(home: &Arc<H>) {
     UNFINISHED.lock().push(Arc::clone(home) as _);
 }
 
-/// Looks again at closes that were not complete.
+/// Looks again at closes that were not complete. What they free is a user's: the caller holds no lock, and is in no
+/// initialisation that a value's drop may want.
 pub(super) fn finish() {
     let waiting = core::mem::take(&mut *UNFINISHED.lock());
     for home in waiting {
@@ -68,8 +68,8 @@ pub(super) fn finish() {
 
 #[cfg(test)]
 mod tests {
-    use super::HOMES;
-    use crate::Pool;
+    use super::{HOMES, finish, finish_later};
+    use crate::{BufferPool, Pool, Reset, Verdict};
 
     #[test]
     fn pools_that_ended_are_forgotten() {
@@ -78,5 +78,35 @@ mod tests {
             drop(Pool::new(Vec::<u8>::new).get());
         }
         assert!(HOMES.lock().len() < POOLS, "other tests have a few at a time");
+    }
+
+    /// Takes a buffer of another class when it is dropped.
+    struct Taker(BufferPool);
+
+    impl Reset for Taker {
+        fn reset(&mut self) -> Verdict {
+            Verdict::Keep
+        }
+    }
+
+    impl Drop for Taker {
+        fn drop(&mut self) {
+            drop(self.0.get(5000));
+        }
+    }
+
+    #[test]
+    fn a_class_of_buffers_that_begins_finishes_no_close() {
+        let buffers = BufferPool::new();
+        let pool = Pool::new({
+            let buffers = buffers.clone();
+            move || Taker(buffers.clone())
+        });
+        drop(pool.get());
+        // As if the close had found an owner busy.
+        finish_later(&pool.home);
+        // A class begins under a lock, which the drop of the value wants too.
+        drop(buffers.get(1000));
+        finish();
     }
 }
