@@ -16,7 +16,7 @@ mod closing;
 
 use super::barrier;
 use super::chain::{Chain, List, Node};
-use super::depot::{Depot, Push};
+use super::depot::{Depot, Load, Push};
 use super::magazine::Magazine;
 use super::threads::{self, EndingThread, THREADS};
 use crate::sync::{AtomicPtr, Mutex, Ordering, count};
@@ -180,6 +180,11 @@ impl<P> Tiers<P> {
         let node = chain.pop()?;
         self.fetches.fetch_add(1, Ordering::Relaxed);
         node.home.set(magazine);
+        if chain.len() > self.depth {
+            // Of chains that became one for lack of room: the others find what this thread may not have at hand.
+            let kept = chain.split_off(self.depth);
+            self.hand_over(core::mem::replace(&mut chain, kept), |chain| node.payload.spill(chain));
+        }
         let rest = match magazine {
             // SAFETY: the caller's promise, as above. Should the magazine not be empty, its nodes are handed over.
             Some(magazine) => unsafe { Magazine::with(magazine, chain, exchanged) }.unwrap_or_else(|chain| chain),
