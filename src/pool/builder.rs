@@ -93,7 +93,9 @@ impl PoolBuilder {
     }
 
     /// Does without Linux' `membarrier`: every `get` and every drop passes a full fence. It is what happens anyway where
-    /// that call is not to be had. Default: `false`.
+    /// that call is not to be had. A process that forbids the call (a seccomp filter) only when it has pools already needs it
+    /// for those: else they can neither trim nor free on [`close`](Pool::close) what threads have at hand, and who waits for
+    /// their end asks again and again. Default: `false`.
     pub fn full_fence(mut self, full: bool) -> Self {
         self.full_fence = full;
         self
