@@ -65,7 +65,7 @@ impl BufferPool {
 
     /// Lends an empty buffer with room for at least `min_capacity` bytes.
     ///
-    /// **Cost**: one pop from a lock-free queue when the size class has an idle buffer; else an allocation.
+    /// **Cost**: that of [`Pool::get`](crate::Pool::get), and the search for the size class; an allocation when it has no idle buffer.
     ///
     /// # Panics
     ///

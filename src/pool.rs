@@ -286,7 +286,7 @@ impl<T: Send + 'static> Pool<T> {
 
     /// Closes the pool for all handles: idle values are freed now, leased ones when they come back. `get`
     /// still works, with values that are not kept. Never blocks: what a thread that is put off its processor in the midst
-    /// of a `get` or drop has at hand is freed by the next trim, wait, end of a thread or beginning of a pool.
+    /// of a `get` or drop has at hand is freed by the next trim, wait, end of a thread or beginning of a `Pool`.
     pub fn close(&self) {
         self.home.close();
     }

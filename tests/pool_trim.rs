@@ -1,4 +1,4 @@
-//! How much one call of `trim` does.
+//! How much one call of `trim` does, and how much one thread has at hand.
 
 use ebbtide::{DropReason, Pool};
 
@@ -37,4 +37,21 @@ fn a_thread_at_work_keeps_what_it_uses_and_loses_the_rest_to_trims() {
     used(10);
     assert_eq!(pool.stats().made, made, "what it uses stays");
     drop(pool.get());
+}
+
+#[test]
+fn a_thread_has_no_more_at_hand_than_it_may() {
+    // More chains than the depot has room for, so that many become one.
+    let pool = Pool::builder().max_idle(10_000).max_thread_idle(1).build(String::new);
+    drop((0..10_000).map(|_| pool.get()).collect::<Vec<_>>());
+    let takes = || {
+        let mut values = Vec::new();
+        // The first of a chain is the thread's, one waits at its hand, and the next comes by another fetch.
+        for fetches in 0..1000 {
+            values.extend([pool.get(), pool.get()]);
+            assert_eq!(pool.stats().fetches, fetches + 1, "{} taken", values.len());
+        }
+    };
+    std::thread::scope(|scope| scope.spawn(takes).join().unwrap());
+    assert_eq!(pool.stats().made, 10_000);
 }

@@ -71,8 +71,9 @@ pub(super) struct Classes {
 
 impl Classes {
     pub(super) fn new(limits: Limits) -> Arc<Self> {
-        // A class is there only if its whole size is within the limit.
-        let classes = (0..).take_while(|&class| class_size(class) <= limits.buffer_bytes).count();
+        // A class is there only if its whole size is within the limit, and of a size that can be allocated.
+        let largest = limits.buffer_bytes.min(isize::MAX as usize);
+        let classes = (0..).take_while(|&class| class_size(class) <= largest).count();
         let bytes = Arc::new(Budget::of_process(limits.idle_bytes));
         Arc::new(Self {
             homes: (0..classes).map(|_| OnceLock::new()).collect(),

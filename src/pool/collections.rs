@@ -98,16 +98,24 @@ impl Reset for String {
     }
 }
 
+/// What was read past or split off comes back, so that all of the memory is counted, or half of it at least. It cannot while
+/// somebody else has a part: then what is left is kept and counted, and nothing if nothing is left.
 impl Reset for BytesMut {
     fn reset(&mut self) -> Verdict {
         self.clear();
+        // Each asks for more than it has, and is refused at the cost of a look when nothing is to come back.
+        while self.try_reclaim(2 * self.capacity() + 1) {}
+        if !self.try_reclaim(self.capacity() + 1) && self.capacity() == 0 {
+            *self = Self::new();
+        }
         Verdict::Keep
     }
     fn retained_bytes(&self) -> usize {
         self.capacity()
     }
+    /// One that is empty may have been read past its end, which cannot be told from one that was not used: it counts as used.
     fn used_bytes(&self) -> usize {
-        self.len()
+        if self.is_empty() { usize::MAX } else { self.len() }
     }
     fn poison(&mut self) {
         room::fill(self.spare_capacity_mut(), PoolDebug::POISON);
@@ -179,6 +187,7 @@ impl<T> Reset for BTreeSet<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Buf;
 
     #[test]
     fn a_table_is_measured_by_its_capacity() {
@@ -187,6 +196,35 @@ mod tests {
         assert!(before >= 1000 * 17, "{before}");
         map.reset();
         assert_eq!(map.retained_bytes(), before);
+    }
+
+    #[test]
+    fn bytes_that_were_read_past_or_split_off_are_counted_again() {
+        const ALL: usize = 1000;
+        let full = || BytesMut::from(&[7; ALL][..]);
+        let uses: [fn(&mut BytesMut); 5] = [
+            |bytes| bytes.advance(1),
+            |bytes| bytes.advance(ALL - 1),
+            |bytes| bytes.advance(ALL),
+            |bytes| drop(bytes.split_to(ALL - 1)),
+            |bytes| drop(bytes.split()),
+        ];
+        for (number, change) in uses.into_iter().enumerate() {
+            let mut bytes = full();
+            change(&mut bytes);
+            bytes.reset();
+            assert_eq!((bytes.len(), bytes.retained_bytes()), (0, ALL), "use {number}");
+        }
+        let mut bytes = full();
+        drop(bytes.split_off(10));
+        bytes.reset();
+        assert!(bytes.retained_bytes() >= ALL / 2, "{}", bytes.retained_bytes());
+        // A part is another's: nothing is left, so nothing is pinned.
+        let mut bytes = full();
+        let frame = bytes.split().freeze();
+        bytes.reset();
+        assert!(frame.is_unique());
+        assert_eq!(bytes.retained_bytes(), 0);
     }
 
     /// Poisons `value` and checks that it keeps and shows what it did.

@@ -7,6 +7,7 @@
 //!
 //! In models both sides are `SeqCst` fences: what is checked is the protocol above, not the kernel's promise.
 
+use crate::sync::count::AtomicBool;
 use crate::sync::{MODELLED, Ordering, compiler_fence, fence};
 use std::sync::OnceLock;
 
@@ -34,13 +35,23 @@ pub fn full() {
 #[must_use]
 pub fn heavy(full: bool) -> bool {
     fence(Ordering::SeqCst);
-    full || MODELLED || system::fence_all()
+    full || MODELLED || system::fence_all() || lost()
 }
 
-/// Whether light fences must be full here. Asked of the system once.
+/// Set once the heavy side has failed: a filter came after the registration.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+#[cold]
+fn lost() -> bool {
+    // Relaxed: whoever does not know it yet finds out in the same way.
+    LOST.store(true, Ordering::Relaxed);
+    false
+}
+
+/// Whether light fences must be full from here on. Asked of the system once, and known when it has broken its word.
 pub fn must_be_full() -> bool {
     static FULL: OnceLock<bool> = OnceLock::new();
-    !MODELLED && *FULL.get_or_init(|| !system::register())
+    !MODELLED && (LOST.load(Ordering::Relaxed) || *FULL.get_or_init(|| !system::register()))
 }
 
 #[cfg(all(target_os = "linux", not(miri)))]

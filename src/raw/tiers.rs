@@ -16,7 +16,7 @@ mod closing;
 
 use super::barrier;
 use super::chain::{Chain, List, Node};
-use super::depot::{Depot, Push};
+use super::depot::{Depot, Load, Push};
 use super::magazine::Magazine;
 use super::threads::{self, EndingThread, THREADS};
 use crate::sync::{AtomicPtr, Mutex, Ordering, count};
@@ -27,6 +27,8 @@ use core::ptr::{NonNull, null_mut};
 const MERGES: usize = 8;
 /// Chains that the depot has room for, however few nodes there may be.
 const CHAINS: usize = 64;
+/// Chains that it has room for at most, however many nodes there may be: they get longer instead.
+const MOST_CHAINS: usize = 1 << 15;
 
 /// A payload that keeps its pool alive.
 ///
@@ -71,7 +73,7 @@ impl<P> Tiers<P> {
     pub fn new(capacity: usize, depth: usize, full_fence: bool) -> Self {
         Self {
             magazines: core::array::from_fn(|_| AtomicPtr::new(null_mut())),
-            depot: Depot::new(capacity.min(CHAINS + capacity / 8)),
+            depot: Depot::new(capacity.min(CHAINS + capacity / 8).min(MOST_CHAINS)),
             in_depot: count::AtomicUsize::new(0),
             fetches: count::AtomicU64::new(0),
             closed: Mutex::new(false),
@@ -178,6 +180,11 @@ impl<P> Tiers<P> {
         let node = chain.pop()?;
         self.fetches.fetch_add(1, Ordering::Relaxed);
         node.home.set(magazine);
+        if chain.len() > self.depth {
+            // Of chains that became one for lack of room: the others find what this thread may not have at hand.
+            let kept = chain.split_off(self.depth);
+            self.hand_over(core::mem::replace(&mut chain, kept), |chain| node.payload.spill(chain));
+        }
         let rest = match magazine {
             // SAFETY: the caller's promise, as above. Should the magazine not be empty, its nodes are handed over.
             Some(magazine) => unsafe { Magazine::with(magazine, chain, exchanged) }.unwrap_or_else(|chain| chain),

@@ -18,8 +18,8 @@ impl<T: Send + 'static> Home<T> {
     /// Whether the last close found an owner busy all the while: it was put off its processor there, and will leave a
     /// node behind. Whoever waits for the end looks again, since nobody else may.
     fn is_unfinished(&self) -> bool {
-        // Acquire: pairs with the Release in `close`, so that the next look finds this home noted.
-        self.unfinished.load(Ordering::Acquire)
+        // Relaxed: it only asks for another look.
+        self.unfinished.load(Ordering::Relaxed)
     }
 
     /// Whether the pool has ended; if not, `waker` is woken when it has.
@@ -52,8 +52,10 @@ impl<T: Send + 'static> Home<T> {
     /// Closes for good: what is idle is freed now, what is leased when it comes back.
     pub(crate) fn close(self: &Arc<Self>) {
         if !registry::Idle::close(&**self) {
+            // Before it is noted: who finishes it lowers the flag again, for good.
+            // Relaxed: who sees it too early looks again.
+            self.unfinished.store(true, Ordering::Relaxed);
             registry::finish_later(self);
-            self.unfinished.store(true, Ordering::Release);
         }
         // After the gates: who finds that the pool has ended finds them shut.
         if self.census.close() || self.is_unfinished() {
