@@ -33,7 +33,8 @@
 //! | ground | `sync`, private | std or loom, decided once |
 //!
 //! Beside the stair stand [`bench`](mod@bench) (feature `bench`), which counts what the heap does, and
-//! [`tokio`](mod@tokio) (feature `tokio`), which trims pools from a runtime.
+//! [`tokio`](mod@tokio) (feature `tokio`), which trims pools from a runtime, keeps background tasks by tag, and waits for a
+//! server's end; with the feature `tracing`, tasks carry the current span.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -60,4 +61,4 @@ pub use arena::{Arena, ArenaFull};
 pub use buffer::{BufferPool, PooledBuf, PooledBytes};
 pub use intercept::{Chain, Interceptor};
 pub use pool::{DropReason, Pool, PoolBuilder, PoolDebug, PoolStats, Pooled, Reset, Verdict};
-pub use request::{Ending, Outcome, RequestGuard, Scope, ScopeEnded, ScopeHandle, ScopeStats, Scopes};
+pub use request::{Ending, Outcome, RequestGuard, Scope, ScopeBox, ScopeEnded, ScopeHandle, ScopeStats, Scopes};

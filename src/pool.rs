@@ -246,7 +246,7 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     /// Ages what is idle by one step: what has waited through one step is freed by the next. Threads that took nothing
-    /// since the last step lose what they have at hand. Call it from a timer: a pool without traffic shrinks to
+    /// since the last step lose what they have at hand to this ageing, others the half of it that has lain longest. Call it from a timer: a pool without traffic shrinks to
     /// nothing in three steps.
     ///
     /// **Cost**: a call frees at most 256 values, some tens of microseconds where their own drops are short. `false` says that

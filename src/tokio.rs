@@ -1,4 +1,14 @@
-//! Help from a tokio runtime: pools and request slots that are trimmed while nobody uses them.
+//! Help from a tokio runtime: pools and request slots that are trimmed while nobody uses them, background tasks by tag, the
+//! end of a server.
+
+#[cfg(not(feature = "tracing"))]
+#[path = "tokio/no_span.rs"]
+mod span;
+#[cfg(feature = "tracing")]
+mod span;
+mod tasks;
+
+pub use tasks::{Stopped, Tasks};
 
 use crate::buffer::BufferPool;
 use crate::pool::Pool;

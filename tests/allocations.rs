@@ -60,6 +60,9 @@ fn a_request_costs_nothing_in_steady_state() {
         scope.lease(&pool).0.push(1);
         scope.local::<String>().unwrap().push('x');
         scope.on_end(|_| ());
+        scope.on_end(|_| ()).cancel();
+        scope.on_end(|_| ()).run_now();
+        drop(scope.boxed(std::future::ready(1)).erased());
     };
     (0..3).for_each(|_| request());
     assert_allocs!(0, {

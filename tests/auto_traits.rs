@@ -3,10 +3,10 @@
 use ebbtide::arena::{ArenaAlloc, ArenaFull, ArenaString, ArenaVec, IntoIter, Refused};
 use ebbtide::http::{Collected, PooledBody, ScopeBody, ScopeLayer};
 use ebbtide::intercept::Runner;
-use ebbtide::request::{LocalBusy, LocalRef};
+use ebbtide::request::{Cleanup, Ended, LocalBusy, LocalRef};
 use ebbtide::{
-    Arena, BufferPool, Chain, Pool, PoolStats, Pooled, PooledBuf, PooledBytes, RequestGuard, Scope, ScopeEnded,
-    ScopeHandle, Scopes,
+    Arena, BufferPool, Chain, Pool, PoolStats, Pooled, PooledBuf, PooledBytes, RequestGuard, Scope, ScopeBox,
+    ScopeEnded, ScopeHandle, Scopes,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use std::cell::Cell;
@@ -41,6 +41,15 @@ assert_impl_all!(RequestGuard: Send, Sync);
 assert_not_impl_any!(RequestGuard: Clone);
 assert_impl_all!(Scope: Send, Sync, Clone);
 assert_impl_all!(ScopeHandle: Send, Sync, Clone);
+assert_impl_all!(Ended: Send, Sync, Unpin);
+assert_impl_all!(Cleanup<'static>: Send, Sync);
+assert_not_impl_any!(Cleanup<'static>: Clone);
+// A box is what its future is, but moves without moving it.
+assert_impl_all!(ScopeBox<u32>: Send, Sync, Unpin);
+assert_impl_all!(ScopeBox<Sending>: Send, Unpin);
+assert_not_impl_any!(ScopeBox<Sending>: Sync);
+assert_not_impl_any!(ScopeBox<Sharing>: Send);
+assert_impl_all!(ScopeBox<std::marker::PhantomPinned>: Unpin);
 
 // A cursor moves between threads with its future, and is used by one at a time.
 assert_impl_all!(Arena<'static>: Send);
@@ -81,5 +90,6 @@ fn guards_are_one_word() {
     assert_eq!(size_of::<Pooled<[u8; 1000]>>(), size_of::<usize>());
     assert_eq!(size_of::<Option<Pooled<u8>>>(), size_of::<usize>());
     assert_eq!(size_of::<PooledBuf>(), size_of::<usize>());
-    assert_eq!(size_of::<Scope>(), size_of::<usize>());
+    // The pin, and its tag.
+    assert_eq!(size_of::<Scope>(), 2 * size_of::<usize>());
 }

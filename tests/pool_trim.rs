@@ -21,3 +21,20 @@ fn one_call_of_trim_frees_at_most_256_values() {
         assert_eq!(pool.stats().drops(DropReason::Aged), 10_000);
     }
 }
+
+#[test]
+fn a_thread_at_work_keeps_what_it_uses_and_loses_the_rest_to_trims() {
+    let pool = Pool::new(String::new);
+    let used = |values: usize| drop((0..values).map(|_| pool.get()).collect::<Vec<_>>());
+    used(100);
+    for _ in 0..20 {
+        used(10);
+        while !pool.trim() {}
+    }
+    let idle = pool.stats().idle;
+    assert!((10..=20).contains(&idle), "{idle}");
+    let made = pool.stats().made;
+    used(10);
+    assert_eq!(pool.stats().made, made, "what it uses stays");
+    drop(pool.get());
+}

@@ -177,7 +177,9 @@ fn the_lists_of_a_slot_keep_a_page_each() {
     let scopes = Scopes::new();
     let request = scopes.begin();
     let scope = request.scope();
-    (0..10_000).for_each(|_| scope.on_end(|_| ()));
+    for _ in 0..10_000 {
+        scope.on_end(|_| ());
+    }
     drop((scope, request));
     assert_eq!(kept_by_slot(&scopes), 4096);
 }

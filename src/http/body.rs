@@ -55,6 +55,13 @@ impl<B: Body> ScopeBody<B> {
     }
 }
 
+impl<B> ScopeBody<B> {
+    /// The empty body of no request.
+    pub(super) fn none() -> Self {
+        Self { inner: None, guard: None, handle: None, through: true, polling: false }
+    }
+}
+
 fn nothing_left(body: &impl Body) -> bool {
     body.is_end_stream() || body.size_hint().exact() == Some(0)
 }

@@ -48,6 +48,8 @@ pin_project! {
         Inner { #[pin] future: F },
         /// An interceptor has answered.
         Answered { response: Option<Res> },
+        /// The server shuts down.
+        Refused,
         Done,
     }
 }
@@ -66,6 +68,11 @@ impl<F, P, Res> ResponseFuture<F, P, Res> {
         };
         Self { step, passing: Some(passing), guard: Some(guard), handle, is_head, polling: false }
     }
+
+    /// Answers 503, without a request.
+    pub(super) fn refused() -> Self {
+        Self { step: Step::Refused, passing: None, guard: None, handle: None, is_head: false, polling: false }
+    }
 }
 
 impl<F, Res> Step<F, Res> {
@@ -76,7 +83,7 @@ impl<F, Res> Step<F, Res> {
         match self.project() {
             StepProjection::Inner { future } => future.poll(context),
             StepProjection::Answered { response } => response.take().map_or(Poll::Pending, |it| Poll::Ready(Ok(it))),
-            StepProjection::Done => Poll::Pending,
+            StepProjection::Refused | StepProjection::Done => Poll::Pending,
         }
     }
 }
@@ -91,6 +98,12 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        if let StepProjection::Refused = this.step.as_mut().project() {
+            this.step.set(Step::Done);
+            let mut response = Response::new(ScopeBody::none());
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            return Poll::Ready(Ok(response));
+        }
         *this.polling = true;
         let polled = with_current(this.handle, || {
             let polled = ready!(this.step.as_mut().poll(context)).map(|mut response| {

@@ -10,7 +10,8 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-/// Begins a request, lets it pass the chain and calls the inner service; see [`ScopeLayer`](super::ScopeLayer).
+/// Begins a request, lets it pass the chain and calls the inner service; see [`ScopeLayer`](super::ScopeLayer). While the
+/// scopes [refuse new requests](Scopes::refuse_new) it answers 503 with an empty body instead.
 #[derive(Clone, Debug)]
 pub struct ScopeService<S, C = ()> {
     inner: S,
@@ -39,7 +40,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let guard = self.scopes.begin();
+        let Ok(guard) = self.scopes.try_begin() else { return ResponseFuture::refused() };
         let is_head = request.method() == http::Method::HEAD;
         let mut handle = Some(guard.handle());
         let mut passing = self.chain.enter(&guard);

@@ -21,6 +21,7 @@
 
 use super::barrier;
 use super::chain::{Chain, List};
+use super::depot::Load;
 use crate::sync::count::{self, AtomicU64};
 use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, UnsafeCell};
 use core::fmt;
@@ -220,21 +221,31 @@ impl<P> Magazine<P> {
         self.gate.store(CLOSED, Ordering::Relaxed);
     }
 
-    /// Takes the chain out of a magazine whose gate was shut before a heavy fence; `None` while the owner is busy.
+    /// Takes all but the `keep` nodes that came last out of a magazine whose gate was shut before a heavy fence; `None` while
+    /// the owner is busy.
     ///
     /// # Safety
     ///
     /// - The caller has shut the gate and then passed `barrier::heavy`, which said `true`;
     /// - nobody else does so meanwhile (the pool's lock).
-    pub unsafe fn seized(&self) -> Option<Chain<P>> {
+    pub unsafe fn seized(&self, keep: usize) -> Option<Chain<P>> {
         // Acquire: sees the chain as the owner left it, from the Release in `with`.
         if self.busy.load(Ordering::Acquire) {
             return None;
         }
         let mut chain = Chain::new();
         let mut len = self.waiting.load(Ordering::Relaxed);
-        // SAFETY: by (a), second half.
-        self.list.with_mut(|list| chain.exchange(unsafe { &mut *list }, &mut len));
+        self.list.with_mut(|list| {
+            // SAFETY: by (a), second half.
+            let list = unsafe { &mut *list };
+            chain.exchange(list, &mut len);
+            // Turned round once and back again: the one that came last is the first to be taken.
+            let mut kept = chain.split_off(keep);
+            while let Some(node) = kept.pop() {
+                list.push(node);
+                len += 1;
+            }
+        });
         self.waiting.store(len, Ordering::Relaxed);
         Some(chain)
     }

@@ -2,7 +2,8 @@
 //!
 //! | file | what it makes safe |
 //! |---|---|
-//! | `slot`, `held` | who owns a request's content: owner, pins, or nobody |
+//! | `slot`, `held`, `boxed` | who owns a request's content: owner, pins, or nobody; values that own a pin |
+//! | `gate` | a gate that is shut once, with a count of those inside |
 //! | `mask`, `lanes`, `cursor`, `place`, `grow` | bump allocation across `.await`, by one cursor a lane |
 //! | `quota` | what all lanes of a request may take together |
 //! | `allocator` | a cursor lent to collections through the allocator API |
@@ -21,11 +22,13 @@
 #[cfg(feature = "allocator-api2")]
 pub mod allocator;
 pub mod barrier;
+pub mod boxed;
 pub mod chain;
 #[cfg(feature = "bench")]
 pub mod counting;
 pub mod cursor;
 pub mod depot;
+pub mod gate;
 pub mod grow;
 pub mod held;
 pub mod impls;

@@ -20,16 +20,21 @@ pub trait Finish<E: ?Sized> {
 /// # Invariants
 ///
 /// (a) `value` points at a value that this parcel owns; it is `Send` and stays valid until `run`.
-/// (b) `run` fits the value's type and is called at most once.
+/// (b) `run` fits the value's type and is called at most once. `None` stands where a parcel was taken out early.
 struct Parcel<E: ?Sized> {
     value: NonNull<()>,
-    run: unsafe fn(NonNull<()>, &E),
+    run: Option<unsafe fn(NonNull<()>, &E)>,
 }
 
 // SAFETY: by (a) the parcel owns a `Send` value; each constructor below asks for it.
 unsafe impl<E: ?Sized> Send for Parcel<E> {}
 
 /// A list of parcels that are ended with an `&E`.
+///
+/// # Invariants
+///
+/// (c) While the list is shared it only grows, except for empty places at its end. So a [`Later`], which borrows the
+///     list, finds its parcel at its index, until it takes it out itself, once.
 pub struct Parcels<E: ?Sized> {
     list: Mutex<Vec<Parcel<E>>>,
 }
@@ -41,8 +46,11 @@ impl<E: ?Sized> Default for Parcels<E> {
 }
 
 impl<E: ?Sized> Parcels<E> {
-    fn push(&self, value: NonNull<()>, run: unsafe fn(NonNull<()>, &E)) {
-        self.list.lock().push(Parcel { value, run });
+    /// Returns the index of the new parcel.
+    fn push(&self, value: NonNull<()>, run: unsafe fn(NonNull<()>, &E)) -> usize {
+        let mut list = self.list.lock();
+        list.push(Parcel { value, run: Some(run) });
+        list.len() - 1
     }
 
     /// Keeps a boxed value and lends it for as long as the list is borrowed.
@@ -74,30 +82,38 @@ impl<E: ?Sized> Parcels<E> {
             return false;
         }
         // SAFETY: the caller's promise.
-        list.push(Parcel { value: value.cast(), run: |value, _| unsafe { value.cast::<T>().drop_in_place() } });
+        list.push(Parcel { value: value.cast(), run: Some(|value, _| unsafe { value.cast::<T>().drop_in_place() }) });
         true
     }
 
-    /// Writes a cleanup into `place` and calls it at the end.
+    /// Writes a cleanup into `place` and calls it at the end, unless what is returned is used before.
     ///
     /// # Safety
     ///
     /// `place` stays where it is, and untouched, until this list has run.
-    pub unsafe fn call_later<F: FnOnce(&E) + Send + 'static>(&self, place: &mut MaybeUninit<F>, f: F) {
+    pub unsafe fn call_later<F>(&self, place: &mut MaybeUninit<F>, f: F) -> Later<'_, E>
+    where
+        F: FnOnce(&E) + Send + 'static,
+    {
         let place = NonNull::from(place.write(f));
-        self.push(place.cast(), |place, with| {
+        let index = self.push(place.cast(), |place, with| {
             // SAFETY: written by `call_later`, untouched since by the caller's promise, read once by (b).
             let f = unsafe { place.cast::<F>().read() };
             f(with);
         });
+        Later {
+            list: self,
+            index,
+            // SAFETY: as above; called in place of `run`.
+            forgo: |place| unsafe { place.cast::<F>().drop_in_place() },
+        }
     }
 
     /// Ends the parcel that came last; `false` when there is none. What the parcel calls may panic:
     /// it is off the list before it runs.
     pub fn finish_last(&mut self, with: &E) -> bool {
         let Some(parcel) = self.list.get_mut().pop() else { return false };
-        // SAFETY: by (a) the value is valid, by (b) this is the one call: the parcel is off the list.
-        unsafe { (parcel.run)(parcel.value, with) };
+        parcel.finish(with);
         true
     }
 }
@@ -120,6 +136,56 @@ impl<E: ?Sized> Parcels<E> {
     /// Bytes that the list keeps.
     pub fn retained(&mut self) -> usize {
         self.list.get_mut().capacity() * size_of::<Parcel<E>>()
+    }
+}
+
+impl<E: ?Sized> Parcel<E> {
+    fn finish(self, with: &E) {
+        let Some(run) = self.run else { return };
+        // SAFETY: by (a) the value is valid, by (b) this is the one call: the parcel is off the list.
+        unsafe { run(self.value, with) }
+    }
+}
+
+/// A cleanup that is still in its list: by the borrow the list is not run, and by (c) nobody else takes it out. Its drop
+/// leaves it there.
+pub struct Later<'l, E: ?Sized> {
+    list: &'l Parcels<E>,
+    index: usize,
+    /// Drops the cleanup instead of calling it.
+    forgo: unsafe fn(NonNull<()>),
+}
+
+impl<E: ?Sized> Later<'_, E> {
+    /// Drops the cleanup without calling it; its own drop may panic.
+    pub fn cancel(self) {
+        let parcel = self.take();
+        if parcel.run.is_some() {
+            // SAFETY: as for `run`, in whose place it is called; it fits the type, since both were made together.
+            unsafe { (self.forgo)(parcel.value) }
+        }
+    }
+
+    /// Calls the cleanup; it may panic.
+    pub fn run_now(self, with: &E) {
+        self.take().finish(with);
+    }
+
+    /// Takes the parcel out, and empty places off the end. No code of a user runs under the lock.
+    fn take(&self) -> Parcel<E> {
+        let mut list = self.list.list.lock();
+        // By (c) the index is there.
+        let parcel = core::mem::replace(&mut list[self.index], Parcel { value: NonNull::dangling(), run: None });
+        while list.last().is_some_and(|last| last.run.is_none()) {
+            list.pop();
+        }
+        parcel
+    }
+}
+
+impl<E: ?Sized> fmt::Debug for Later<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Later").field("index", &self.index).finish_non_exhaustive()
     }
 }
 

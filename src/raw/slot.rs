@@ -8,6 +8,7 @@
 //! | [`Owner`] | one request, begun | `&C` | its drop, which closes the slot |
 //! | [`Pin`] | one strong pin | `&C` | its drop |
 //! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end |
+//! | [`Wait`] | nothing: weak | | the close, of which it hears |
 //!
 //! The word, with `generation` in its upper half:
 //!
@@ -22,15 +23,22 @@
 //! again, and its memory stays valid and is lost. A generation is used once; the slot that has used
 //! them all is dropped.
 
-use crate::sync::{Arc, AtomicU64, Ordering};
+mod waiting;
+
+pub use waiting::Wait;
+
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::{ManuallyDrop, size_of};
 use core::ops::{Deref, DerefMut};
 use std::thread::panicking;
+use waiting::Waiters;
 
 const PIN: u64 = 1;
-const PINS: u64 = (1 << 30) - 1;
+const PINS: u64 = (1 << 29) - 1;
+/// Somebody waits for the close: see `waiting`.
+const WAITED: u64 = 1 << 29;
 /// Somebody panicked while holding a right: the content must not be used again.
 const POISONED: u64 = 1 << 30;
 const CLOSED: u64 = 1 << 31;
@@ -52,6 +60,9 @@ impl Word {
     }
     fn is_poisoned(self) -> bool {
         self.0 & POISONED != 0
+    }
+    fn is_waited(self) -> bool {
+        self.0 & WAITED != 0
     }
 }
 
@@ -75,9 +86,10 @@ pub trait Recycle: Sized {
 struct Slot<C> {
     word: AtomicU64,
     content: UnsafeCell<C>,
+    waiters: Mutex<Waiters>,
 }
 
-// SAFETY: the content moves between threads with the `Free` token, so `C: Send`.
+// SAFETY: the content moves between threads with the `Free` token, so `C: Send`. The waiters are `Send` as they are.
 unsafe impl<C: Send + Sync> Send for Slot<C> {}
 // SAFETY: `Owner` and `Pin` share `&C` between threads, so `C: Sync`; a `Free` token, made on
 // any thread from a shared slot, gives `&mut C`, so `C: Send`.
@@ -97,21 +109,32 @@ impl<C> Slot<C> {
 }
 
 impl<C: Recycle> Slot<C> {
-    /// Closes the generation, and returns the word as this leaves it.
-    fn close(&self, bits: u64) -> Word {
-        // Relaxed: the exchange below decides.
-        let mut word = Word(self.word.load(Ordering::Relaxed));
-        let mut told = false;
+    /// Closes the generation if the word is still `word`; returns the word as this leaves it, or the other one.
+    #[inline]
+    fn close(&self, word: Word, bits: u64) -> Result<Word, Word> {
+        // Release: publishes the owner's writes to the pin that turns out to be last (the Acquire in its
+        // drop). Acquire: sees the writes of pins that were dropped before. Relaxed on failure: it is tried again.
+        match self.word.compare_exchange(word.0, word.0 | bits, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(before) => Ok(Word(before | bits)),
+            Err(now) => Err(Word(now)),
+        }
+    }
+
+    /// Closes the generation where there are pins, or somebody waits for it. Returns the word as this leaves it, and, if
+    /// somebody waits, a count of the slot, which may be gone by then.
+    fn close_before_others(slot: &Arc<Self>, mut word: Word, bits: u64) -> (Word, Option<Arc<Self>>) {
+        let (mut told, mut waited) = (false, None);
         loop {
             if word.pins() > 0 && !told {
-                self.shared().outlived();
+                slot.shared().outlived();
                 told = true;
             }
-            // Release: publishes the owner's writes to the pin that turns out to be last (the Acquire in its
-            // drop). Acquire: sees the writes of pins that were dropped before. Relaxed on failure: it is tried again.
-            match self.word.compare_exchange_weak(word.0, word.0 | bits, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(before) => return Word(before | bits),
-                Err(now) => word = Word(now),
+            if word.is_waited() && waited.is_none() {
+                waited = Some(Arc::clone(slot));
+            }
+            match slot.close(word, bits) {
+                Ok(after) => return (after, waited),
+                Err(now) => word = now,
             }
         }
     }
@@ -168,9 +191,10 @@ impl<C: Recycle> Free<C> {
         let word = Word(self.slot.word.load(Ordering::Relaxed));
         let Some(generation) = word.generation().checked_add(1) else { return Err(self) };
         prepare(&mut self);
-        // Relaxed: a handle of this generation is made from the `Owner` and travels by the
-        // caller's own means; one of an earlier generation fails on either value.
-        self.slot.word.store(u64::from(generation) << GENERATION, Ordering::Relaxed);
+        // Release: who waited for an earlier generation, and sees this one instead of the close, sees what its owner
+        // did (the Acquire in `waiting`). For pins it publishes nothing: a handle of this generation is made from the
+        // `Owner` and travels by the caller's own means; one of an earlier generation fails on either value.
+        self.slot.word.store(u64::from(generation) << GENERATION, Ordering::Release);
         Ok(Owner { slot: ManuallyDrop::new(self.slot), generation })
     }
 }
@@ -198,11 +222,12 @@ pub struct Owner<C: Recycle> {
 impl<C: Recycle> Owner<C> {
     /// Makes a slot and begins its first generation.
     pub fn new(content: C) -> Self {
-        let slot = Slot { word: AtomicU64::new(1 << GENERATION), content: UnsafeCell::new(content) };
+        let word = AtomicU64::new(1 << GENERATION);
+        let slot = Slot { word, content: UnsafeCell::new(content), waiters: Mutex::default() };
         Self { slot: ManuallyDrop::new(Arc::new(slot)), generation: 1 }
     }
 
-    /// Adds a strong pin. `None` when there are a billion of them.
+    /// Adds a strong pin. `None` when there are half a billion of them.
     pub fn pin(&self) -> Option<Pin<C>> {
         pin(&self.slot, self.generation)
     }
@@ -226,11 +251,28 @@ impl<C: Recycle> Deref for Owner<C> {
     }
 }
 
+impl<C: Recycle> Owner<C> {
+    #[cold]
+    fn close_before_others(&mut self, word: Word, bits: u64) {
+        let (after, waited) = Slot::close_before_others(&self.slot, word, bits);
+        Slot::given_up(&mut self.slot, after, false);
+        if let Some(slot) = waited {
+            waiting::closed(&slot, self.generation);
+        }
+    }
+}
+
 impl<C: Recycle> Drop for Owner<C> {
     fn drop(&mut self) {
         let bits = if panicking() { CLOSED | POISONED } else { CLOSED };
-        let after = self.slot.close(bits);
-        Slot::given_up(&mut self.slot, after, false);
+        // Relaxed: the exchange decides.
+        let word = Word(self.slot.word.load(Ordering::Relaxed));
+        // Nobody else has a right, and nobody waits: what most requests come to.
+        let is_alone = word.0 == u64::from(self.generation) << GENERATION;
+        match if is_alone { self.slot.close(word, bits) } else { Err(word) } {
+            Ok(after) => Slot::given_up(&mut self.slot, after, false),
+            Err(word) => self.close_before_others(word, bits),
+        }
     }
 }
 
@@ -258,6 +300,12 @@ fn pin<C: Recycle>(slot: &Arc<Slot<C>>, generation: u32) -> Option<Pin<C>> {
 }
 
 impl<C: Recycle> Pin<C> {
+    /// Marks the content as not to be used again.
+    pub fn poison(&self) {
+        // Relaxed: as in `Owner::poison`.
+        self.slot.word.fetch_or(POISONED, Ordering::Relaxed);
+    }
+
     /// A weak handle to this generation.
     pub fn handle(&self) -> Handle<C> {
         // Relaxed: this pin keeps the generation from changing.
@@ -266,7 +314,7 @@ impl<C: Recycle> Pin<C> {
     }
 
     /// Another pin to the same generation, which this one keeps from ending, closed or not. `None` when
-    /// there are a billion of them.
+    /// there are half a billion of them.
     pub fn another(&self) -> Option<Self> {
         // Relaxed: the exchange below decides.
         let mut word = Word(self.slot.word.load(Ordering::Relaxed));

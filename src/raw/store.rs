@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::lanes::{Keep, Lanes, Taken};
-use super::parcels::{Finish, Parcels};
+use super::parcels::{Finish, Later, Parcels};
 use super::unwind::caught;
 
 /// What is to become of things that go back to a pool.
@@ -72,10 +72,16 @@ impl<E: ?Sized> Store<E> {
     }
 
     /// Calls `f` at the end. The closure lives in the arena: no heap allocation in steady state.
-    pub fn on_end<F: FnOnce(&E) + Send + 'static>(&self, f: F) {
+    pub fn on_end<F: FnOnce(&E) + Send + 'static>(&self, f: F) -> Later<'_, E> {
         let place = self.lanes.claim().place();
         // SAFETY: by (a) the place stays until the cleanups have run, and nobody else has its address.
-        unsafe { self.cleanups.call_later(place, f) };
+        unsafe { self.cleanups.call_later(place, f) }
+    }
+
+    /// Moves `value` into the lanes, where it stays until the end. It is dropped by whom it is lent to, or never.
+    #[allow(clippy::mut_from_ref)] // Each call lends another place.
+    pub fn place<T: Send>(&self, value: T) -> &mut T {
+        self.lanes.claim().place().write(value)
     }
 
     /// Sets what the first lane begins with, if it has nothing: see [`Lanes::begin_with`].

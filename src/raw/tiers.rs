@@ -363,7 +363,10 @@ impl<P> Tiers<P> {
 
     /// Idle nodes in all tiers, exact at rest.
     pub fn idle(&self) -> usize {
-        self.in_depot.load(Ordering::Relaxed) + self.all().map(Magazine::waiting).sum::<usize>()
+        // Twice, and the smaller number: a chain on its way between the two is rather not counted than counted twice.
+        let before = self.in_depot.load(Ordering::Relaxed);
+        let at_hand = self.all().map(Magazine::waiting).sum::<usize>();
+        before.min(self.in_depot.load(Ordering::Relaxed)) + at_hand
     }
 }
 

@@ -12,6 +12,8 @@ use crate::sync::Arc;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::count::AtomicU64;
 use core::fmt;
+use parking_lot::Mutex;
+use std::time::Instant;
 
 /// A slot's place in the pool of slots: the pool lends the seat, and the seat brings the slot.
 ///
@@ -77,6 +79,8 @@ pub(crate) struct Content {
     /// What is out of the ordinary: `ABORTED`, `OUTLIVED`. Written by the guard only, before it closes the slot, which
     /// publishes it.
     marks: AtomicU64,
+    /// When the request should be answered; of one request.
+    pub(super) deadline: Mutex<Option<Instant>>,
     notes: Notes,
     /// Bytes of the slot, and of what arena, lists and locals kept when the last request ended.
     retained: usize,
@@ -98,6 +102,7 @@ impl Content {
             store,
             locals: Locals::default(),
             marks: AtomicU64::new(0),
+            deadline: Mutex::new(None),
             notes: Notes::default(),
             retained: bytes::<Content>(),
             seat: None,
@@ -160,6 +165,7 @@ impl Recycle for Content {
     fn recycle(mut free: Free<Self>) {
         let (is_poisoned, was_late) = (free.is_poisoned(), free.was_late());
         let content = &mut *free;
+        *content.deadline.get_mut() = None;
         let panics = if is_poisoned { content.discard() } else { content.reclaim() };
         let marks = core::mem::take(content.marks.get_mut());
         if is_poisoned || panics > 0 || marks & OUTLIVED != 0 {

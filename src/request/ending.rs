@@ -10,6 +10,8 @@ pub enum Outcome {
     Aborted,
     /// Its handler, or somebody who held a [`Scope`](crate::Scope) of it, panicked.
     Panicked,
+    /// It has not ended: a cleanup is called early, by [`Cleanup::run_now`](super::Cleanup::run_now).
+    Running,
 }
 
 /// What a cleanup is told. It is not a [`Scope`](crate::Scope): nothing of the request may be taken any more.

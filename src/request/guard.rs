@@ -4,6 +4,7 @@ use super::content::Content;
 use super::scope::{Scope, ScopeHandle};
 use crate::raw::slot::Owner;
 use core::fmt;
+use std::time::Instant;
 
 /// Owns one request. Its drop ends it: no scope can be entered any more, and everything that the request took
 /// goes back, by this drop or, if a [`Scope`] is still alive, by the drop of the last one.
@@ -24,7 +25,7 @@ impl RequestGuard {
     ///
     /// # Panics
     ///
-    /// When a billion scopes of one request are alive or forgotten.
+    /// When half a billion scopes of one request are alive or forgotten.
     #[must_use]
     pub fn scope(&self) -> Scope {
         Scope::from_pin(self.owner.pin())
@@ -34,6 +35,29 @@ impl RequestGuard {
     #[must_use]
     pub fn handle(&self) -> ScopeHandle {
         ScopeHandle::new(self.owner.handle())
+    }
+
+    /// Says when the request should be answered. Nothing happens then by itself: it is carried to those who ask the
+    /// [scope](Scope::deadline), and spawned tasks stop at it.
+    pub fn set_deadline(&self, deadline: Instant) {
+        *self.owner.deadline.lock() = Some(deadline);
+    }
+
+    /// The same guard with a deadline.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let deadline = Instant::now() + Duration::from_secs(3);
+    /// let request = ebbtide::Scopes::new().begin().with_deadline(deadline);
+    /// assert_eq!(request.handle().deadline(), Some(deadline));
+    /// ```
+    #[must_use = "the request ends when its guard is dropped"]
+    pub fn with_deadline(self, deadline: Instant) -> Self {
+        self.set_deadline(deadline);
+        self
     }
 
     /// Lets the request end as [`Outcome::Aborted`](crate::Outcome::Aborted).

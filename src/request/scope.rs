@@ -1,9 +1,13 @@
 //! The pin that a request's code works with, and the handle that does not pin.
 
+use super::boxed::ScopeBox;
+use super::cleanup::Cleanup;
 use super::content::Content;
 use super::current;
+use super::ended::Ended;
 use super::ending::Ending;
 use super::local::{LocalBusy, LocalRef};
+use super::roll::{Enrolled, Kind, Tag};
 use crate::arena::Arena;
 use crate::buffer::BufferPool;
 use crate::pool::{Node, Pool, Pooled, Reset};
@@ -11,6 +15,8 @@ use crate::raw::held::Held;
 use crate::raw::parcels::Finish;
 use crate::raw::slot::{Handle, Pin};
 use core::fmt;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// A strong pin to one request's memory. What is borrowed from it lives as long as it does, and
 /// no longer: the compiler refuses to let it out of the request.
@@ -46,14 +52,26 @@ use core::fmt;
 /// std::thread::spawn(move || println!("{text}"));
 /// ```
 pub struct Scope {
+    /// Goes before the pin, so that it sees whether the pin is late.
+    tag: Option<Arc<Tag>>,
     pin: Pin<Content>,
 }
 
 impl Scope {
     pub(super) fn from_pin(pin: Option<Pin<Content>>) -> Self {
-        // The state word counts to a billion. Only forgetting scopes in a loop leads here.
-        let pin = pin.expect("fewer than a billion scopes of one request");
-        Self { pin }
+        // The state word counts to half a billion. Only forgetting scopes in a loop leads here.
+        let pin = pin.expect("fewer than half a billion scopes of one request");
+        Self { tag: None, pin }
+    }
+
+    /// Notes a task of this request under a name.
+    #[allow(dead_code)] // Only a runtime spawns.
+    pub(crate) fn enroll(&self, tag: &'static str) -> Enrolled {
+        Enrolled::new(&self.pin.shared, tag, Kind::Task)
+    }
+
+    pub(super) fn into_pin(self) -> Pin<Content> {
+        self.pin
     }
 
     /// The scope of the request that is being polled on this thread, set by the http layer around each poll and in
@@ -126,11 +144,81 @@ impl Scope {
         self.pin.locals.get()
     }
 
-    /// Calls `cleanup` when the request ends, before anything is taken back; last in first out.
+    /// Calls `cleanup` when the request ends, before anything is taken back; last in first out. What is returned may be
+    /// ignored; it [cancels](Cleanup::cancel) the cleanup, or [calls it early](Cleanup::run_now).
     ///
     /// **Cost**: the closure moved into the arena and one push under a lock; no heap allocation in steady state.
-    pub fn on_end(&self, cleanup: impl FnOnce(&Ending) + Send + 'static) {
-        self.pin.store.on_end(cleanup);
+    pub fn on_end(&self, cleanup: impl FnOnce(&Ending) + Send + 'static) -> Cleanup<'_> {
+        Cleanup::new(self.pin.store.on_end(cleanup), &self.pin.shared)
+    }
+
+    /// Moves `future` into the request's arena, pinned, with a strong pin of its own.
+    ///
+    /// **Cost**: the future moved, a claim of the arena, one pin; no heap allocation in steady state.
+    ///
+    /// # Panics
+    ///
+    /// When half a billion scopes of one request are alive or forgotten.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let request = ebbtide::Scopes::new().begin();
+    /// let boxed = request.scope().boxed(async { 7 });
+    /// assert_eq!(tokio::spawn(boxed).await.unwrap(), 7);
+    /// # }
+    /// ```
+    pub fn boxed<F: Future + Send + 'static>(&self, future: F) -> ScopeBox<F> {
+        ScopeBox::new(self.clone(), future)
+    }
+
+    /// Gives this scope a name, which its clones keep. While it lives it is in [`Scopes::tags`](crate::Scopes::tags) with its
+    /// age; if it outlives its request, [`Scopes::late_tags`](crate::Scopes::late_tags) counts it.
+    ///
+    /// **Cost**: one small allocation and two short locks, and a reference count for each clone. A scope without a tag pays
+    /// nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let scopes = ebbtide::Scopes::new();
+    /// let request = scopes.begin();
+    /// let audit = request.scope().tag("audit");
+    /// drop(request);
+    /// assert_eq!((scopes.tags()[0].tag, scopes.tags()[0].scopes), ("audit", 1));
+    /// drop(audit);
+    /// assert_eq!(scopes.late_tags(), [("audit", 1)]);
+    /// ```
+    #[must_use = "the tag belongs to the scope that is returned"]
+    pub fn tag(self, name: &'static str) -> Self {
+        let tag = Arc::new(Tag::new(&self.pin.shared, name, self.pin.handle()));
+        Self { tag: Some(tag), pin: self.pin }
+    }
+
+    /// When the request should be answered, if its guard has said so.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        *self.pin.deadline.lock()
+    }
+
+    /// Copies chosen values out of the request, for work that may outlive it: what `copy` returns borrows nothing of the
+    /// request. Counted in [`ScopeStats::detached`](crate::ScopeStats::detached).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let request = ebbtide::Scopes::new().begin();
+    /// let scope = request.scope();
+    /// let user: &str = scope.arena().alloc_str("ada");
+    /// let context = scope.detach(|_| user.to_owned());
+    /// drop((scope, request));
+    /// assert_eq!(context, "ada");
+    /// ```
+    pub fn detach<V: Send + 'static>(&self, copy: impl FnOnce(&Self) -> V) -> V {
+        let values = copy(self);
+        self.pin.shared.counts.note_detached();
+        values
     }
 
     /// The pool for this request's bodies.
@@ -159,13 +247,13 @@ impl Scope {
 /// Another pin to the same request.
 impl Clone for Scope {
     fn clone(&self) -> Self {
-        Self::from_pin(self.pin.another())
+        Self { tag: self.tag.clone(), ..Self::from_pin(self.pin.another()) }
     }
 }
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").finish_non_exhaustive()
+        f.debug_struct("Scope").field("tag", &self.tag.as_ref().map(|tag| tag.name())).finish_non_exhaustive()
     }
 }
 
@@ -198,7 +286,45 @@ impl ScopeHandle {
     ///
     /// [`ScopeEnded`] after the guard's drop, also while a late scope is still alive.
     pub fn enter(&self) -> Result<Scope, ScopeEnded> {
-        self.0.enter().map(|pin| Scope { pin }).ok_or(ScopeEnded)
+        self.0.enter().map(|pin| Scope { tag: None, pin }).ok_or(ScopeEnded)
+    }
+
+    /// The request's deadline; `None` if it has none, or has ended.
+    ///
+    /// **Cost**: that of `enter`, and a lock.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.enter().ok()?.deadline()
+    }
+
+    /// Whether the guard was dropped: nobody enters any more. A `false` may be out of date when it arrives.
+    ///
+    /// **Cost**: one load.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Resolves when the guard was dropped, whatever late scopes remain; at once if it was. What the guard's
+    /// owner did before happens-before. Cancelling it forgets its waker at once.
+    ///
+    /// **Cost**: one load when the request has ended; else a lock when it is first polled, and with each change of waker. A
+    /// request that nobody waits for pays nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let scopes = ebbtide::Scopes::new();
+    /// let request = scopes.begin();
+    /// let ended = request.handle().ended();
+    /// let waiting = tokio::spawn(ended);
+    /// drop(request);
+    /// waiting.await.unwrap();
+    /// # }
+    /// ```
+    pub fn ended(&self) -> Ended {
+        Ended::new(self.0.wait())
     }
 }
 

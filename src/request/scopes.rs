@@ -3,10 +3,12 @@
 use super::builder::ScopesBuilder;
 use super::content::Seat;
 use super::guard::RequestGuard;
+use super::roll::Roll;
 use super::stats::{Counts, ScopeStats};
 use super::usage::Usage;
 use crate::buffer::BufferPool;
 use crate::pool::Pool;
+use crate::raw::gate::Gate;
 use crate::sync::Arc;
 use core::fmt;
 use std::time::Instant;
@@ -53,6 +55,8 @@ pub(super) struct Shared {
     settings: ScopesBuilder,
     pub(super) counts: Counts,
     usage: Usage,
+    pub(super) gate: Gate,
+    pub(super) roll: Roll,
 }
 
 impl Scopes {
@@ -98,6 +102,10 @@ impl Scopes {
         self.0.seats.trim_at(now)
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
     /// A snapshot of the numbers.
     ///
     /// **Cost**: a lock, and a look at each thread's slots.
@@ -122,7 +130,13 @@ impl fmt::Debug for Scopes {
 
 impl Shared {
     pub(super) fn new(settings: ScopesBuilder) -> Self {
-        Self { usage: Usage::new(settings.retained_at_most()), settings, counts: Counts::default() }
+        Self {
+            usage: Usage::new(settings.retained_at_most()),
+            settings,
+            counts: Counts::default(),
+            gate: Gate::default(),
+            roll: Roll::default(),
+        }
     }
 
     pub(super) fn buffers(&self) -> &BufferPool {

@@ -22,6 +22,8 @@ pub struct ScopeStats {
     pub poisoned: u64,
     /// Cleanups, drops and resets that panicked when a request ended.
     pub hook_panics: u64,
+    /// Times that values were copied out by [`Scope::detach`](crate::Scope::detach).
+    pub detached: u64,
     /// Slots that wait for a request.
     pub idle: u64,
     /// Bytes that slots keep between requests, with the slots themselves: of idle ones, and of those in use what they kept
@@ -58,6 +60,7 @@ pub(super) struct Counts {
     pub(super) late_open: AtomicU64,
     poisoned: AtomicU64,
     hook_panics: AtomicU64,
+    detached: AtomicU64,
 }
 
 impl Counts {
@@ -68,6 +71,14 @@ impl Counts {
         self.late.fetch_add(u64::from(was_late), Relaxed);
         self.poisoned.fetch_add(u64::from(is_poisoned), Relaxed);
         self.hook_panics.fetch_add(panics as u64, Relaxed);
+    }
+
+    pub(super) fn note_panics(&self, panics: usize) {
+        self.hook_panics.fetch_add(panics as u64, Relaxed);
+    }
+
+    pub(super) fn note_detached(&self) {
+        self.detached.fetch_add(1, Relaxed);
     }
 
     pub(super) fn snapshot(&self, seats: PoolStats, usage: Snapshot) -> ScopeStats {
@@ -81,6 +92,7 @@ impl Counts {
             late_open: self.late_open.load(Relaxed),
             poisoned: self.poisoned.load(Relaxed),
             hook_panics: self.hook_panics.load(Relaxed),
+            detached: self.detached.load(Relaxed),
             idle: seats.idle,
             retained_bytes: seats.charged_bytes,
             used_bytes: usage.used,

@@ -3,6 +3,8 @@
 #[cfg(loom)]
 mod depot;
 #[cfg(loom)]
+mod gate;
+#[cfg(loom)]
 mod lanes;
 #[cfg(loom)]
 mod shared;

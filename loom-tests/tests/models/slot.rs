@@ -5,6 +5,7 @@ use loom::sync::Mutex;
 use loom::thread;
 use loom_tests::{Outcomes, Tally, Watched, model};
 use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 /// What a request holds: one number for each right to it, so that those who share it do not race.
 struct Content {
@@ -183,4 +184,113 @@ fn stale_handle(outcomes: &Outcomes) {
     drop(second);
     drop(home.lock().unwrap().take().expect("the slot never came home again"));
     outcomes.note(format!("{entered}: {reopened}"));
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Woken(Tally);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.add();
+    }
+}
+
+fn waker() -> (Arc<Woken>, Waker) {
+    let woken = Arc::new(Woken::default());
+    (Arc::clone(&woken), Waker::from(woken))
+}
+
+/// Takes the slot home for good, or the content would keep itself alive.
+fn end(home: &Home) {
+    drop(home.lock().unwrap().take());
+}
+
+#[test]
+fn a_wait_against_close() {
+    model("slot::a_wait_against_close", &["ended", "woken"], 3, |outcomes| {
+        let home = Home::new(Mutex::new(None));
+        let owner = Owner::new(Homing { generation: Watched::new(1), home: Home::clone(&home) });
+        let done = loom::sync::Arc::new(Watched::new(0));
+        let (mut wait, (woken, waker)) = (owner.handle().wait(), waker());
+        let waiting = {
+            let done = loom::sync::Arc::clone(&done);
+            thread::spawn(move || {
+                let ended = wait.poll(&waker);
+                if ended {
+                    assert_eq!(done.get(), 1, "it sees what the owner did");
+                }
+                (ended, wait, waker)
+            })
+        };
+        done.set(1);
+        drop(owner);
+        // The waiter may see the next generation in place of the close.
+        let next = open_again(&home);
+        let (ended, mut wait, waker) = waiting.join().unwrap();
+        assert_eq!(woken.0.get(), usize::from(!ended), "who is told to wait is woken, once");
+        assert!(wait.poll(&waker), "ended for good");
+        drop(next);
+        end(&home);
+        outcomes.note(if ended { "ended" } else { "woken" });
+    });
+}
+
+#[test]
+fn a_late_close_leaves_the_next_generation_alone() {
+    let expected = &["waits in the next", "too early"];
+    model("slot::a_late_close_leaves_the_next_generation_alone", expected, 3, |outcomes| {
+        let home = Home::new(Mutex::new(None));
+        let owner = Owner::new(Homing { generation: Watched::new(1), home: Home::clone(&home) });
+        let (mut first, (first_woken, first_waker)) = (owner.handle().wait(), waker());
+        assert!(!first.poll(&first_waker));
+        let (next_woken, next_waker) = waker();
+        let reopening = {
+            let home = Home::clone(&home);
+            thread::spawn(move || {
+                let owner = open_again(&home)?;
+                let mut wait = owner.handle().wait();
+                assert!(!wait.poll(&next_waker), "the next generation has not ended");
+                Some((owner, wait))
+            })
+        };
+        drop(owner);
+        let next = reopening.join().unwrap();
+        assert_eq!((first_woken.0.get(), next_woken.0.get()), (1, 0), "the close of the first generation");
+        outcomes.note(if next.is_some() { "waits in the next" } else { "too early" });
+        if let Some((owner, wait)) = next {
+            drop(owner);
+            assert_eq!(next_woken.0.get(), 1, "the close of the next generation");
+            drop(wait);
+        }
+        end(&home);
+    });
+}
+
+#[test]
+fn a_cancelled_wait_forgets_its_waker() {
+    let expected = &["ended", "cancelled", "woken"];
+    model("slot::a_cancelled_wait_forgets_its_waker", expected, 3, |outcomes| {
+        let notes = Arc::new(Notes::default());
+        let owner = Owner::new(Content::new(&notes));
+        let (mut wait, (woken, waker)) = (owner.handle().wait(), waker());
+        let waiting = thread::spawn(move || {
+            let ended = wait.poll(&waker);
+            // Polled again, the same waker keeps its place.
+            let ended = ended || wait.poll(&waker);
+            drop(wait);
+            ended
+        });
+        let handle = owner.handle();
+        drop(owner);
+        let ended = waiting.join().unwrap();
+        assert_eq!(Arc::strong_count(&woken), 1, "nobody keeps the waker");
+        assert!(woken.0.get() <= 1);
+        drop(handle);
+        outcomes.note(match (ended, woken.0.get()) {
+            (true, _) => "ended",
+            (false, 0) => "cancelled",
+            (false, _) => "woken",
+        });
+    });
 }

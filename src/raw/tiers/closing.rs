@@ -35,7 +35,7 @@ impl<P> Tiers<P> {
             for _ in 0..LOOKS {
                 waiting.retain(|magazine| {
                     // SAFETY: shut and fenced above, under the lock.
-                    unsafe { magazine.seized() }.map(|chain| chains.push(chain)).is_none()
+                    unsafe { magazine.seized(0) }.map(|chain| chains.push(chain)).is_none()
                 });
                 if waiting.is_empty() {
                     break;
@@ -46,43 +46,46 @@ impl<P> Tiers<P> {
         (chains, waiting.is_empty())
     }
 
-    /// Moves the chains of threads that have taken nothing since the last call into the depot, where other threads
-    /// find them. They count as old there: they have waited through one step.
+    /// Moves what threads have at hand into the depot, where other threads find it: all, of those that have taken nothing since
+    /// the last call; of the others the half that has lain longest, which they fetch back if they need it. It counts as
+    /// old there: it has waited through one step.
     pub fn reclaim(&self, mut free: impl FnMut(Chain<P>)) {
-        for chain in self.seize(Magazine::is_idle) {
+        let keep = |magazine: &Magazine<P>| if magazine.is_idle() { 0 } else { magazine.waiting().div_ceil(2) };
+        for chain in self.seize(keep) {
             self.hand_over_by(Depot::push_old, Depot::pop_old, chain, &mut free);
         }
     }
 
     /// Moves the chains of all threads into the depot, for a thread that finds nothing there.
     pub fn share_out(&self, mut free: impl FnMut(Chain<P>)) {
-        for chain in self.seize(|_| true) {
+        for chain in self.seize(|_| 0) {
             self.hand_over(chain, &mut free);
         }
     }
 
-    /// Takes the chains of the magazines that `which` picks.
-    fn seize(&self, which: impl Fn(&Magazine<P>) -> bool) -> Vec<Chain<P>> {
+    /// Takes the chains of all magazines, but the nodes that `keep` leaves to each.
+    fn seize(&self, keep: impl Fn(&Magazine<P>) -> usize) -> Vec<Chain<P>> {
         // Held until the gates are open again, so that no close comes in between.
         let closed = self.closed.lock();
-        let picked: Vec<_> = self.all().filter(|magazine| which(magazine) && magazine.waiting() > 0).collect();
+        let picked = self.all().map(|magazine| (magazine, keep(magazine)));
+        let picked: Vec<_> = picked.filter(|&(magazine, keep)| magazine.waiting() > keep).collect();
         if *closed || picked.is_empty() {
             return Vec::new();
         }
-        picked.iter().for_each(|magazine| magazine.seize());
+        picked.iter().for_each(|(magazine, _)| magazine.seize());
         let chains = if barrier::heavy(self.full_fence) {
             // SAFETY: shut and fenced, under the lock. A busy owner keeps its nodes.
-            picked.iter().filter_map(|magazine| unsafe { magazine.seized() }).collect()
+            picked.iter().filter_map(|&(magazine, keep)| unsafe { magazine.seized(keep) }).collect()
         } else {
             Vec::new()
         };
-        picked.iter().for_each(|magazine| magazine.reopen());
+        picked.iter().for_each(|(magazine, _)| magazine.reopen());
         chains
     }
 
     /// Frees what is idle now. A thread that is just at its magazine keeps it.
     pub fn clear(&self, mut free: impl FnMut(Chain<P>)) {
-        self.seize(|_| true).into_iter().for_each(&mut free);
+        self.seize(|_| 0).into_iter().for_each(&mut free);
         // What comes back meanwhile is left alone.
         (0..self.depot.len()).map_while(|_| self.pop()).for_each(free);
     }

@@ -79,4 +79,15 @@ fn main() {
     let detached = Pooled::detach(pool.get());
     pool.put(detached);
     scope.lease(&pool).push('x');
+
+    // A cleanup's handle may be ignored, kept, or used within the life of its scope.
+    scope.on_end(|_| ());
+    let cleanup = scope.on_end(|_| ());
+    scope.on_end(|_| ()).cancel();
+    cleanup.run_now();
+
+    // A boxed future goes anywhere, and takes along what it owns.
+    let owned = scope.detach(|scope| scope.arena().alloc_str("copied").to_owned());
+    drop(spawned(scope.boxed(async move { owned.len() }).erased()));
+    drop(spawned(request.handle().run_until_ended(request.handle().ended())));
 }
