@@ -1,7 +1,7 @@
 //! The static chain, as its docs promise it.
 
 use ebbtide::intercept::Runner;
-use ebbtide::{Chain, Ending, Interceptor, Outcome, Reset, Scope, Scopes, Verdict};
+use ebbtide::{Chain, Ending, Interceptor, Outcome, Reset, Scope, ScopeHandle, Scopes, Verdict};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -153,4 +153,44 @@ fn a_run_may_outlive_the_runner() {
     drop(runner);
     drop(guard);
     assert_eq!(notes(&log).len(), 9);
+}
+
+/// Lets a handle of each request escape.
+struct Leaky(Arc<Mutex<Vec<ScopeHandle>>>);
+
+#[derive(Default)]
+struct Nothing;
+
+impl Reset for Nothing {
+    fn reset(&mut self) -> Verdict {
+        Verdict::Keep
+    }
+}
+
+impl Interceptor<Request, String> for Leaky {
+    type State = Nothing;
+
+    fn before(&self, _: &mut Nothing, scope: &Scope, _: &mut Request) -> ControlFlow<String> {
+        self.0.lock().unwrap().push(scope.handle());
+        Continue(())
+    }
+}
+
+#[test]
+fn a_handle_that_an_interceptor_lets_escape_fails_with_the_documented_error() {
+    let escaped = Arc::new(Mutex::new(Vec::new()));
+    let (scopes, runner) = (Scopes::new(), Chain::new().with(Leaky(Arc::clone(&escaped))).runner());
+    for _ in 0..2 {
+        let guard = scopes.begin();
+        runner.run(&guard.scope(), Request::default(), |_| {
+            assert!(escaped.lock().unwrap().last().unwrap().enter().is_ok(), "good while the request runs");
+            String::new()
+        });
+    }
+    // A loop that nobody stops would find this, also when the slot serves another request.
+    let _next = scopes.begin();
+    for handle in escaped.lock().unwrap().drain(..) {
+        let error = std::thread::spawn(move || handle.enter().map(drop)).join().unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "request scope used after the request ended");
+    }
 }

@@ -8,7 +8,7 @@ use crate::answer::Problem;
 use crate::copied::Copied;
 use crate::interceptors::{AccessLog, Quota, Request, Step, TokenCheck, refusal};
 use crate::memory::Heap;
-use crate::serve::{Settings, too_large};
+use crate::serve::{Settings, give_way, too_large};
 use crate::summary::{Summary, expected_paths};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -53,6 +53,7 @@ async fn ingest<B: Deref<Target = [u8]>>(body: B) -> Response {
         Ok(summary) => summary,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &Problem::in_document(&error)),
     };
+    give_way(&body).await;
     let mut json = Vec::with_capacity(summary.expected_json());
     if serde_json::to_writer(&mut json, &summary.json()).is_err() {
         return refusal(StatusCode::INTERNAL_SERVER_ERROR, &Problem::new("the summary could not be written"));

@@ -4,7 +4,7 @@
 use crate::answer::Problem;
 use crate::interceptors::{AccessLog, Entry, Quota, Request, Step, TokenCheck, refusal};
 use crate::memory::InArena;
-use crate::serve::{Outstanding, Settings, too_large};
+use crate::serve::{Outstanding, Settings, give_way, too_large};
 use crate::summary::{Summary, expected_paths};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -51,6 +51,7 @@ async fn ingest(scope: Scope, body: Result<PooledBody, BodyRejection>) -> Respon
         Ok(summary) => summary,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &Problem::in_document(&error)),
     };
+    give_way(&body).await;
     let mut json = scope.buffers().get(summary.expected_json());
     match serde_json::to_writer(&mut json, &summary.json()) {
         Ok(()) => {

@@ -112,6 +112,17 @@ pub fn too_large() -> Response {
     refusal(StatusCode::PAYLOAD_TOO_LARGE, &Problem::new("the document is larger than the limit"))
 }
 
+/// A document of more bytes has taken long enough to be read: others get a turn before its summary is written.
+const LONG: usize = 64 << 10;
+
+/// Lets other requests of this thread go on after a long document. The summary waits where it is: in the request's arena,
+/// or on the heap.
+pub async fn give_way(document: &[u8]) {
+    if document.len() > LONG {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Open connections get this long to end after the signal to stop.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 

@@ -114,7 +114,7 @@ impl<C: Recycle> Slot<C> {
     fn close(&self, word: Word, bits: u64) -> Result<Word, Word> {
         // Release: publishes the owner's writes to the pin that turns out to be last (the Acquire in its
         // drop). Acquire: sees the writes of pins that were dropped before. Relaxed on failure: it is tried again.
-        match self.word.compare_exchange(word.0, word.0 | bits, Ordering::AcqRel, Ordering::Relaxed) {
+        match self.word.compare_exchange_weak(word.0, word.0 | bits, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(before) => Ok(Word(before | bits)),
             Err(now) => Err(Word(now)),
         }

@@ -22,7 +22,7 @@ use std::time::Instant;
 /// request that ends on another thread than it began on leaves its slot there, and foreign slots are handed on in growing
 /// batches. A thread that ends gives its slots to the others.
 ///
-/// **What slots keep.** After each request a slot keeps memory for a typical one: what 19 of 20 recent requests used, at most
+/// **What slots keep.** After each request a slot keeps memory for a typical one: what 49 of 50 recent requests used, at most
 /// twice that, and never more than [`retain_bytes`](ScopesBuilder::retain_bytes). A larger request pays for its own blocks,
 /// which are freed when it ends. All slots together keep at most
 /// [`retain_total_bytes`](ScopesBuilder::retain_total_bytes), which also counts against
