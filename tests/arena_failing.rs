@@ -6,8 +6,8 @@ use ebbtide::arena::ArenaFull;
 use ebbtide::{Arena, Scopes};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Once};
 
 /// Fails, on a thread that asked for it, from the allocation with a certain number on.
 struct Failing;
@@ -70,6 +70,22 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Relaxed);
     }
+}
+
+/// Lets each panic of this process end its thread's plan: what a panic itself allocates must be there.
+fn panics_have_memory() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PLAN.set(None);
+            before(panic);
+        }));
+    });
+}
+
+fn comes_through(f: impl FnOnce()) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_ok()
 }
 
 type Form = fn(&mut Arena<'_>, &Arc<AtomicUsize>) -> Result<(), ArenaFull>;
@@ -201,20 +217,40 @@ fn each_form_survives_the_failure_of_each_of_its_allocations() {
 
 #[test]
 fn a_call_that_cannot_fail_panics_and_the_next_request_is_fine() {
+    panics_have_memory();
     let scopes = Scopes::new();
     let request = scopes.begin();
     let scope = request.scope();
     let mut arena = scope.arena();
-    std::panic::set_hook(Box::new(|_| PLAN.set(None)));
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        // What a panic itself allocates must be there: so only the attempts of one call fail.
-        failing(0, 2, || arena.alloc_slice_fill_with(1 << 20, |_| 0_u8).len())
-    }));
-    let _ = std::panic::take_hook();
+    // Of one call all attempts fail.
+    assert!(!comes_through(|| _ = failing(0, 2, || arena.alloc_slice_fill_with(1 << 20, |_| 0_u8).len())));
     PLAN.set(None);
-    assert!(caught.is_err());
     assert_eq!(arena.alloc([1_u8; 1000]), &[1; 1000]);
     drop(arena);
     drop((scope, request));
     assert_eq!(scopes.stats().open(), 0);
+}
+
+#[test]
+fn a_value_that_cannot_be_noted_for_its_drop_is_dropped_by_the_panic() {
+    panics_have_memory();
+    let mut panics = 0;
+    for good in 0.. {
+        let scopes = Scopes::new();
+        let drops = Arc::new(AtomicUsize::new(0));
+        let request = scopes.begin();
+        let scope = request.scope();
+        let mut arena = scope.arena();
+        let mut value = || _ = arena.alloc_with_drop((Counted(Arc::clone(&drops)), [0_u8; 300]));
+        let (made, failed) = failing(good, u32::MAX, || (0..40).take_while(|_| comes_through(&mut value)).count());
+        panics += u32::from(made < 40);
+        drop(arena);
+        drop((scope, request));
+        assert_eq!((Arc::strong_count(&drops), scopes.stats().hook_panics), (1, 0), "each value was dropped, once");
+        assert_eq!(drops.load(Relaxed), (made + 1).min(40));
+        if !failed {
+            break;
+        }
+    }
+    assert!(panics > 6, "at each block, and each time that the list grows: {panics}");
 }

@@ -4,7 +4,7 @@ use super::grow::{GrowString, GrowVec};
 use super::lanes::Claim;
 use super::parcels::Parcels;
 use super::place::{copied, filled, text};
-use super::quota::ArenaFull;
+use super::quota::{ArenaFull, no_memory};
 use core::fmt;
 use core::mem::needs_drop;
 use core::ptr::NonNull;
@@ -62,28 +62,32 @@ impl<'s> Cursor<'s> {
     }
 
     pub fn alloc_with_drop<T: Send + 'static>(&mut self, value: T) -> &'s mut T {
-        let value = NonNull::from(self.claim.place().write(value));
-        if needs_drop::<T>() {
-            // SAFETY: the arena never drops it; it stays until the lanes are reset, which by the promise in
-            // `new` is after the list has run; the one reference is made below and has `'s`.
-            unsafe { self.drops.drop_in_place(value) };
+        match self.dropped_later(self.claim.place().write(value)) {
+            Ok(value) => value,
+            Err(value) => {
+                drop(value);
+                no_memory()
+            }
         }
-        // SAFETY: just allocated, and referred to by nobody else until the list runs, after `'s`.
-        unsafe { &mut *value.as_ptr() }
     }
 
     pub fn try_alloc_with_drop<T: Send + 'static>(&mut self, value: T) -> Result<&'s mut T, (T, ArenaFull)> {
-        let place = match self.claim.try_place() {
-            Ok(place) => place,
-            Err(full) => return Err((value, full)),
-        };
-        let value = NonNull::from(place.write(value));
-        // SAFETY: as in `alloc_with_drop`; where the list has no room, nothing refers to the value.
-        if needs_drop::<T>() && !unsafe { self.drops.try_drop_in_place(value) } {
-            // SAFETY: written above, and not taken by the list.
-            return Err((unsafe { value.read() }, ArenaFull::Memory));
+        match self.claim.try_place() {
+            Ok(place) => self.dropped_later(place.write(value)).map_err(|value| (value, ArenaFull::Memory)),
+            Err(full) => Err((value, full)),
         }
-        // SAFETY: as in `alloc_with_drop`.
+    }
+
+    /// Notes that a value of the arena is to be dropped at the end; takes it out again where there is no memory for the note.
+    fn dropped_later<T: Send + 'static>(&self, value: &'s mut T) -> Result<&'s mut T, T> {
+        let value = NonNull::from(value);
+        // SAFETY: the arena never drops it; it stays until the lanes are reset, which by the promise in `new` is after the
+        // list has run; the one reference is made below and has `'s`.
+        if needs_drop::<T>() && !unsafe { self.drops.drop_in_place(value) } {
+            // SAFETY: the value is there, and the list has not taken it: nobody else does.
+            return Err(unsafe { value.read() });
+        }
+        // SAFETY: referred to by nobody else until the list runs, after `'s`.
         Ok(unsafe { &mut *value.as_ptr() })
     }
 

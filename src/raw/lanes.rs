@@ -374,4 +374,21 @@ mod tests {
             assert!(lanes.claim().try_places::<u8>(961).is_err() && !lanes.is_over_quota());
         }
     }
+
+    #[test]
+    fn what_a_lane_kept_or_began_with_counts_in_the_quota() {
+        let mut lanes = Lanes::new(2000);
+        lanes.begin_with(960);
+        assert!(lanes.claim().try_places::<u8>(900).is_ok());
+        let other = lanes.claim();
+        assert!(lanes.claim().try_places::<u8>(1500).is_err(), "begun with");
+        drop(other);
+        let kept = reset(&mut lanes, 960, 960);
+        lanes.begin_account(kept);
+        assert_eq!(kept, 960);
+        let first = lanes.claim();
+        assert!(lanes.claim().try_places::<u8>(1500).is_err(), "kept");
+        assert!(lanes.claim().try_places::<u8>(900).is_ok());
+        drop(first);
+    }
 }

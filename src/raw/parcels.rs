@@ -67,26 +67,16 @@ impl<E: ?Sized> Parcels<E> {
         unsafe { &mut *value.as_ptr() }
     }
 
-    /// Drops `value` in place at the end.
+    /// Drops `value` in place at the end; `false`, and nothing done, when there is no memory for a longer list.
     ///
     /// # Safety
+    ///
+    /// If it returns `true`:
     ///
     /// - `value` is initialised and nobody else drops it;
     /// - it stays where it is until this list has run;
     /// - nobody has a reference to it when the list runs.
-    pub unsafe fn drop_in_place<T: Send + 'static>(&self, value: NonNull<T>) {
-        self.push(value.cast(), |value, _| {
-            // SAFETY: the caller's promise.
-            unsafe { value.cast::<T>().drop_in_place() }
-        });
-    }
-
-    /// As `drop_in_place`, but `false`, and nothing done, when there is no memory for a longer list.
-    ///
-    /// # Safety
-    ///
-    /// As for `drop_in_place`, if it returns `true`.
-    pub unsafe fn try_drop_in_place<T: Send + 'static>(&self, value: NonNull<T>) -> bool {
+    pub unsafe fn drop_in_place<T: Send + 'static>(&self, value: NonNull<T>) -> bool {
         let mut list = self.list.lock();
         if list.try_reserve(1).is_err() {
             return false;

@@ -104,7 +104,9 @@ impl<E: ?Sized> Store<E> {
     /// panics; then the lanes, which keep what `keep` makes of what was taken from them. What the lists keep is bounded
     /// by itself, and comes on top.
     pub fn end(&mut self, ending: &E, disposal: Disposal, keep: impl FnOnce(Taken) -> Keep) -> Ended {
-        let panics = if self.is_waiting() { self.end_parcels(ending, disposal) } else { 0 };
+        // Cleanups that were called off leave nothing to end, but room in their list.
+        let has_parcels = self.is_waiting() || self.bytes_of_lists() != self.lists;
+        let panics = if has_parcels { self.end_parcels(ending, disposal) } else { 0 };
         let keep = keep(self.lanes.taken());
         let kept = self.lanes.reset(keep);
         self.lanes.begin_account(kept);
@@ -114,8 +116,12 @@ impl<E: ?Sized> Store<E> {
     fn end_parcels(&mut self, ending: &E, disposal: Disposal) -> usize {
         let panics =
             drain(&mut self.cleanups, ending) + drain(&mut self.drops, &()) + drain(&mut self.leases, &disposal);
-        self.lists = self.cleanups.retained() + self.drops.retained() + self.leases.retained();
+        self.lists = self.bytes_of_lists();
         panics
+    }
+
+    fn bytes_of_lists(&mut self) -> usize {
+        self.cleanups.retained() + self.drops.retained() + self.leases.retained()
     }
 }
 
@@ -132,5 +138,20 @@ fn drain<E: ?Sized>(list: &mut Parcels<E>, with: &E) -> usize {
 impl<E: ?Sized> core::fmt::Debug for Store<E> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Store").field("lanes", &self.lanes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_cleanups_that_were_called_off_is_bounded_and_told() {
+        let mut store = Store::<()>::new(usize::MAX);
+        let cleanups: Vec<_> = (0..1000).map(|_| store.on_end(|()| ())).collect();
+        cleanups.into_iter().for_each(Later::cancel);
+        let ended = store.end(&(), Disposal::Reuse, |_| Keep { block: 0, most: 0 });
+        let kept = store.cleanups.retained();
+        assert!(ended.retained == kept && kept < 5000, "{} told of {kept}", ended.retained);
     }
 }

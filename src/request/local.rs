@@ -91,7 +91,7 @@ impl Locals {
         let mut kept = 0;
         let mut link = &mut self.0;
         while let Some(entry) = link.get_mut() {
-            kept += entry.cell.reset()?;
+            kept = entry.cell.reset()?.saturating_add(kept);
             link = &mut entry.next;
         }
         Some(kept)
@@ -191,5 +191,25 @@ mod tests {
         locals.get::<String>().unwrap().reserve(100);
         assert_eq!(locals.reset(10), (0, 0));
         assert_eq!(locals.get::<String>().unwrap().capacity(), 0);
+    }
+
+    #[test]
+    fn what_is_too_large_to_count_is_dropped() {
+        /// Tells of more than there can be.
+        #[derive(Default)]
+        struct Endless;
+        impl Reset for Endless {
+            fn reset(&mut self) -> Verdict {
+                Verdict::Keep
+            }
+            fn retained_bytes(&self) -> usize {
+                usize::MAX
+            }
+        }
+        let mut locals = Locals::default();
+        locals.get::<String>().unwrap().reserve(100);
+        drop(locals.get::<Endless>().unwrap());
+        assert_eq!(locals.reset(1000), (0, 0));
+        assert!(locals.is_empty());
     }
 }
