@@ -91,7 +91,7 @@ impl BufferPool {
     }
 
     /// Closes the pool for all handles: idle memory is freed now, leased buffers when they come back. `get`
-    /// still works, with buffers that are not kept. Never blocks.
+    /// still works, with buffers that are not kept. It waits for nobody's lease.
     pub fn close(&self) {
         self.0.0.close();
     }

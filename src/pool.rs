@@ -128,7 +128,8 @@ use core::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A lock-free pool of resettable values. Cloning gives another handle to the same pool.
+/// A pool of resettable values, lock-free but for what is rare: a thread's first `get`, closing, trimming, and sharing out
+/// what sleeping threads hold. Cloning gives another handle to the same pool.
 ///
 /// When the last handle is dropped, idle values are freed, and leased ones when they come back. A value that
 /// itself holds a handle of its own pool keeps it alive until [`close`](Self::close).
@@ -285,7 +286,8 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     /// Closes the pool for all handles: idle values are freed now, leased ones when they come back. `get`
-    /// still works, with values that are not kept. Never blocks: what a thread that is put off its processor in the midst
+    /// still works, with values that are not kept. It waits for nobody's lease; for a thread that is just
+    /// at its values it looks again a few times: what a thread that is put off its processor in the midst
     /// of a `get` or drop has at hand is freed by the next trim, wait, end of a thread or beginning of a `Pool`.
     pub fn close(&self) {
         self.home.close();

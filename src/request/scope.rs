@@ -173,7 +173,7 @@ impl Scope {
         ScopeBox::new(self.clone(), future)
     }
 
-    /// Gives this scope a name, which its clones keep. While it lives it is in [`Scopes::tags`](crate::Scopes::tags) with its
+    /// Gives this scope a name, which its clones keep, though not a [`ScopeBox`](crate::ScopeBox) of it. While it lives it is in [`Scopes::tags`](crate::Scopes::tags) with its
     /// age; if it outlives its request, [`Scopes::late_tags`](crate::Scopes::late_tags) counts it.
     ///
     /// **Cost**: one small allocation and two short locks, and a reference count for each clone. A scope without a tag pays
@@ -245,6 +245,10 @@ impl Scope {
 }
 
 /// Another pin to the same request.
+///
+/// # Panics
+///
+/// When half a billion scopes of one request are alive or forgotten.
 impl Clone for Scope {
     fn clone(&self) -> Self {
         Self { tag: self.tag.clone(), ..Self::from_pin(self.pin.another()) }
