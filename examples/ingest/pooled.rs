@@ -23,10 +23,10 @@ use std::time::Duration;
 /// would be allocated and freed with each such document.
 const RETAINED: usize = 1 << 20;
 
-/// Buffers that nobody has used for some of these go back to the allocator.
+/// Buffers, and slots of requests, that nobody has used for some of these go back to the allocator.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 
-/// To be called inside of a runtime, which trims the buffers.
+/// To be called inside of a runtime, which trims buffers and slots.
 pub fn router(settings: &Settings) -> (Router, Ledger) {
     let buffers = BufferPool::new();
     let scopes = Scopes::builder().retain_bytes(RETAINED).buffers(buffers.clone()).build();
@@ -37,7 +37,7 @@ pub fn router(settings: &Settings) -> (Router, Ledger) {
     // The first is the outermost.
     let layers = (ScopeLayer::with(scopes.clone()).chain(interceptors), DefaultBodyLimit::max(settings.body_limit));
     let router = Router::new().route("/ingest", post(ingest.layer(layers)));
-    let trimming = Arc::new(trim_every(buffers.clone(), TRIM_EVERY));
+    let trimming = Arc::new([trim_every(buffers.clone(), TRIM_EVERY), trim_every(scopes.clone(), TRIM_EVERY)]);
     (router, Ledger { scopes, buffers, _trimming: trimming })
 }
 
@@ -74,7 +74,7 @@ fn refused(rejection: &BodyRejection) -> Response {
 pub struct Ledger {
     scopes: Scopes,
     buffers: BufferPool,
-    _trimming: Arc<Trimming>,
+    _trimming: Arc<[Trimming; 2]>,
 }
 
 impl Ledger {
