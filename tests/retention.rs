@@ -333,3 +333,16 @@ fn used_and_wasted_bytes_are_told() {
     assert_eq!((used_bytes + wasted_bytes, request_bytes_largest), (448 + 960, used_bytes));
     assert_eq!((used_bytes, request_bytes_p99), (448 + 600, 448 + 600));
 }
+
+#[test]
+fn arena_and_locals_keep_no_more_than_the_bound_together() {
+    let _turn = turn();
+    let scopes = Scopes::builder().retain_bytes(100_000).build();
+    for _ in 0..50 {
+        let request = scopes.begin();
+        let scope = request.scope();
+        scope.arena().alloc_slice_fill_with(60_000, |_| 0_u8);
+        scope.local::<Vec<u8>>().unwrap().reserve_exact(60_000);
+    }
+    assert!((60_000..=100_000).contains(&kept_by_slot(&scopes)), "{:?}", scopes.stats());
+}

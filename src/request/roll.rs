@@ -90,10 +90,11 @@ pub(crate) struct Enrolled {
 
 impl Enrolled {
     pub(super) fn new(shared: &Arc<Shared>, tag: &'static str, kind: Kind) -> Self {
+        let since = Instant::now();
         let mut live = shared.roll.live.lock();
         let key = live.next;
         live.next += 1;
-        live.entries.insert(key, Entry { tag, kind, since: Instant::now() });
+        live.entries.insert(key, Entry { tag, kind, since });
         drop(live);
         Self { shared: Arc::clone(shared), key, tag }
     }

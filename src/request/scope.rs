@@ -85,7 +85,8 @@ impl Scope {
 
     /// A cursor into the request's arena.
     ///
-    /// **Cost**: one atomic read-modify-write, and one more when it is dropped; the ninth at once takes a lock.
+    /// **Cost**: one atomic read-modify-write, and one more when it is dropped. The first of a request may also allocate a
+    /// block, under the lock of the request's quota, where the slot kept none; the ninth at once takes a lock.
     #[must_use]
     pub fn arena(&self) -> Arena<'_> {
         Arena::new(self.pin.store.cursor())
