@@ -486,3 +486,15 @@ fn a_panic_while_scopes_are_tagged_and_boxed_leaves_nothing() {
     assert_eq!((scopes.stats().open(), scopes.stats().poisoned, pool.stats().outstanding()), (0, 1, 0));
     assert!(scopes.tags().is_empty());
 }
+
+#[test]
+fn a_box_that_outlives_its_request_is_named_by_its_scopes_tag() {
+    let scopes = Scopes::new();
+    let request = scopes.begin();
+    let boxed = request.scope().tag("upload").boxed(std::future::pending::<()>()).erased();
+    drop(request);
+    let tags: Vec<_> = scopes.tags().iter().map(|tagged| tagged.tag).collect();
+    assert_eq!(tags, ["upload"]);
+    drop(boxed);
+    assert_eq!((scopes.tags().len(), scopes.late_tags()), (0, vec![("upload", 1)]));
+}

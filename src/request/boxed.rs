@@ -1,8 +1,10 @@
 //! A future in a request's memory.
 
 use super::content::Content;
+use super::roll::Tag;
 use super::scope::Scope;
 use crate::raw::boxed::Boxed;
+use crate::sync::Arc;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
@@ -14,11 +16,16 @@ use core::task::{Context, Poll};
 /// not used again. The memory comes back when the request ends, which waits for this box. `mem::forget` loses the
 /// request's slot, and never resets it.
 #[must_use = "futures do nothing unless polled"]
-pub struct ScopeBox<F: ?Sized>(Boxed<Content, F>);
+pub struct ScopeBox<F: ?Sized> {
+    /// Goes before the pin, as in a scope.
+    tag: Option<Arc<Tag>>,
+    future: Boxed<Content, F>,
+}
 
 impl<F: Send + 'static> ScopeBox<F> {
     pub(super) fn new(scope: Scope, future: F) -> Self {
-        Self(Boxed::new(scope.into_pin(), future, |content, future| content.store.place(future)))
+        let (tag, pin) = scope.into_parts();
+        Self { tag, future: Boxed::new(pin, future, |content, future| content.store.place(future)) }
     }
 }
 
@@ -43,7 +50,7 @@ impl<F: Future + Send + 'static> ScopeBox<F> {
     /// # }
     /// ```
     pub fn erased(self) -> ScopeBox<dyn Future<Output = F::Output> + Send> {
-        ScopeBox(self.0.erased())
+        ScopeBox { tag: self.tag, future: self.future.erased() }
     }
 }
 
@@ -51,12 +58,12 @@ impl<F: Future + ?Sized> Future for ScopeBox<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        self.0.as_mut().poll(context)
+        self.future.as_mut().poll(context)
     }
 }
 
 impl<F: ?Sized> fmt::Debug for ScopeBox<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ScopeBox").field(&self.0).finish()
+        f.debug_tuple("ScopeBox").field(&self.future).finish()
     }
 }

@@ -70,8 +70,8 @@ impl Scope {
         Enrolled::new(&self.pin.shared, tag, Kind::Task)
     }
 
-    pub(super) fn into_pin(self) -> Pin<Content> {
-        self.pin
+    pub(super) fn into_parts(self) -> (Option<Arc<Tag>>, Pin<Content>) {
+        (self.tag, self.pin)
     }
 
     /// The scope of the request that is being polled on this thread, set by the http layer around each poll and in
@@ -174,7 +174,7 @@ impl Scope {
         ScopeBox::new(self.clone(), future)
     }
 
-    /// Gives this scope a name, which its clones keep, though not a [`ScopeBox`](crate::ScopeBox) of it. While it lives it is in [`Scopes::tags`](crate::Scopes::tags) with its
+    /// Gives this scope a name, which its clones and boxes keep. While it lives it is in [`Scopes::tags`](crate::Scopes::tags) with its
     /// age; if it outlives its request, [`Scopes::late_tags`](crate::Scopes::late_tags) counts it.
     ///
     /// **Cost**: one small allocation and two short locks, and a reference count for each clone. A scope without a tag pays
