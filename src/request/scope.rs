@@ -14,8 +14,8 @@ use crate::pool::{Node, Pool, Pooled, Reset};
 use crate::raw::held::Held;
 use crate::raw::parcels::Finish;
 use crate::raw::slot::{Handle, Pin};
+use crate::sync::Arc;
 use core::fmt;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// A strong pin to one request's memory. What is borrowed from it lives as long as it does, and
