@@ -564,6 +564,18 @@ fn an_allocator_passes_the_quota_and_raises_the_flag() {
 }
 
 #[test]
+fn an_allocator_stays_within_the_quota_while_it_can() {
+    within(100_000, |scope| {
+        let mut arena = scope.arena();
+        let memory = arena.allocator();
+        let _first = allocator_api2::vec::Vec::<u8, _>::with_capacity_in(60_000, memory);
+        // A block twice as large as the last one would pass the quota; one that is just large enough does not.
+        let _second = allocator_api2::vec::Vec::<u8, _>::with_capacity_in(30_000, memory);
+        assert!(!scope.is_over_quota());
+    });
+}
+
+#[test]
 fn an_arena_that_is_full_answers_413_and_without_memory_503() {
     use axum::response::IntoResponse;
     let status = |full: ArenaFull| full.into_response().status().as_u16();
