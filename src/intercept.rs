@@ -5,9 +5,13 @@
 //! has ended. So an interceptor keeps no map by request, and nothing of one request can be seen in the next.
 
 mod chain;
+mod dynamic;
+mod order;
 mod run;
 
 pub use chain::{Chain, Link, LinkStates, Links};
+pub use dynamic::{DynChain, DynLinks, DynStates};
+pub use order::{Description, Order, OrderError};
 pub use run::{Run, Runner};
 
 use crate::pool::Reset;
@@ -29,6 +33,39 @@ use core::ops::ControlFlow;
 pub trait Interceptor<Req, Res>: Send + Sync + 'static {
     /// What it needs for one request. As good as new when `before` is called. `()` for nothing.
     type State: Reset + Default + Send + 'static;
+
+    /// What it is called in a [`Description`] and in errors. Default: the name of its type.
+    fn name(&self) -> &'static str {
+        core::any::type_name::<Self>()
+    }
+
+    /// Asks for what must stand outside of it. Checked once, when the chain is made ready to run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ebbtide::{Chain, Interceptor, intercept::Order};
+    ///
+    /// struct Auth;
+    /// impl Interceptor<u32, u32> for Auth {
+    ///     type State = ();
+    /// }
+    ///
+    /// /// Counts requests by client, so it must know who asks.
+    /// struct Quota;
+    /// impl Interceptor<u32, u32> for Quota {
+    ///     type State = ();
+    ///     fn order(&self, order: &mut Order) {
+    ///         order.after::<Auth>();
+    ///     }
+    /// }
+    ///
+    /// assert!(Chain::new().with(Auth).with(Quota).try_runner::<u32, u32>().is_ok());
+    /// assert!(Chain::new().with(Quota).with(Auth).try_runner::<u32, u32>().is_err());
+    /// ```
+    fn order(&self, order: &mut Order) {
+        let _ = order;
+    }
 
     /// Sees the request first. `Break` answers it without the handler.
     fn before(&self, state: &mut Self::State, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use ebbtide::bench::{AllocReport, CountingAllocator, live, peak, reset_peak, totals};
-use ebbtide::{BufferPool, Chain, Interceptor, Pool, Reset, Scopes, Verdict, assert_allocs};
+use ebbtide::intercept::{Links, Runner};
+use ebbtide::{BufferPool, Chain, DynChain, Interceptor, Pool, Reset, Scopes, Verdict, assert_allocs};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
@@ -124,20 +125,24 @@ impl Interceptor<u32, u32> for Seen {
     }
 }
 
-#[test]
-fn a_chain_costs_nothing_in_steady_state() {
+fn costs_nothing(runner: &Runner<impl Links<u32, u32>, u32, u32>) {
     let scopes = Scopes::new();
-    let runner = Chain::new().with(Seen).with(Seen).with(Seen).with(Seen).with(Seen).runner();
     let request = || {
         let guard = scopes.begin();
         runner.run(&guard.scope(), 1, |request| request + 1)
     };
     (0..3).for_each(|_| assert_eq!(request(), 2));
-    assert_allocs!(0, {
-        for _ in 0..100 {
-            request();
-        }
-    });
+    assert_allocs!(0, { (0..100).for_each(|_| assert_eq!(request(), 2)) });
+}
+
+#[test]
+fn a_chain_costs_nothing_in_steady_state() {
+    costs_nothing(&Chain::new().with(Seen).with(Seen).with(Seen).with(Seen).with(Seen).runner());
+    let mut chain = DynChain::default();
+    for _ in 0..5 {
+        chain.push(Seen);
+    }
+    costs_nothing(&chain.runner());
 }
 
 #[test]

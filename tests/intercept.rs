@@ -1,7 +1,7 @@
-//! The static chain, as its docs promise it.
+//! The chains, as their docs promise them.
 
-use ebbtide::intercept::Runner;
-use ebbtide::{Chain, Ending, Interceptor, Outcome, Reset, Scope, ScopeHandle, Scopes, Verdict};
+use ebbtide::intercept::{Links, Order, Runner};
+use ebbtide::{Chain, DynChain, Ending, Interceptor, Outcome, Reset, Scope, ScopeHandle, Scopes, Verdict};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -60,20 +60,55 @@ impl Interceptor<Request, String> for Named {
     }
 }
 
-fn three() -> (Log, Scopes, Runner<impl ebbtide::intercept::Links<Request, String>, Request, String>) {
+type Three<L> = (Log, Scopes, Runner<L, Request, String>);
+
+fn fixed() -> Three<impl Links<Request, String>> {
     let log = Log::default();
     let named = |name| Named(name, Arc::clone(&log));
     let chain = Chain::new().with(named("a")).with(named("b")).with(named("c"));
     (Arc::clone(&log), Scopes::new(), chain.runner())
 }
 
+fn dynamic() -> Three<impl Links<Request, String>> {
+    let log = Log::default();
+    let mut chain = DynChain::default();
+    for name in ["a", "b", "c"] {
+        chain.push(Named(name, Arc::clone(&log)));
+    }
+    (log, Scopes::new(), chain.runner())
+}
+
+/// What holds for the static chain holds for the dynamic one.
+macro_rules! on_each_chain {
+    ($($test:ident)*) => {
+        mod on_each_chain {
+            $(mod $test {
+                #[test]
+                fn fixed() {
+                    crate::$test(crate::fixed());
+                }
+                #[test]
+                fn dynamic() {
+                    crate::$test(crate::dynamic());
+                }
+            })*
+        }
+    };
+}
+
+on_each_chain! {
+    onion_order_and_clean_states_each_time
+    what_an_aborted_chain_never_reached_is_never_touched
+    a_panic_reaches_ended_and_its_states_are_not_reused
+    a_panic_in_ended_is_counted_and_stops_none_of_the_others
+    a_run_may_outlive_the_runner
+}
+
 fn notes(log: &Log) -> Vec<String> {
     std::mem::take(&mut log.lock().unwrap())
 }
 
-#[test]
-fn onion_order_and_clean_states_each_time() {
-    let (log, scopes, runner) = three();
+fn onion_order_and_clean_states_each_time((log, scopes, runner): Three<impl Links<Request, String>>) {
     for _ in 0..3 {
         let guard = scopes.begin();
         let scope = guard.scope();
@@ -100,9 +135,7 @@ fn onion_order_and_clean_states_each_time() {
     }
 }
 
-#[test]
-fn what_an_aborted_chain_never_reached_is_never_touched() {
-    let (log, scopes, runner) = three();
+fn what_an_aborted_chain_never_reached_is_never_touched((log, scopes, runner): Three<impl Links<Request, String>>) {
     let guard = scopes.begin();
     let request = Request { breaks: "b", ..Request::default() };
     let response = runner.run(&guard.scope(), request, |_| unreachable!("the handler is not reached"));
@@ -120,9 +153,7 @@ fn what_an_aborted_chain_never_reached_is_never_touched() {
     );
 }
 
-#[test]
-fn a_panic_reaches_ended_and_its_states_are_not_reused() {
-    let (log, scopes, runner) = three();
+fn a_panic_reaches_ended_and_its_states_are_not_reused((log, scopes, runner): Three<impl Links<Request, String>>) {
     let caught = catch_unwind(AssertUnwindSafe(|| {
         let guard = scopes.begin();
         runner.run(&guard.scope(), Request { panics: "b", ..Request::default() }, |_| String::new())
@@ -134,9 +165,7 @@ fn a_panic_reaches_ended_and_its_states_are_not_reused() {
     assert_eq!(notes(&log)[..3], ["a before []", "b before []", "c before []"]);
 }
 
-#[test]
-fn a_panic_in_ended_is_counted_and_stops_none_of_the_others() {
-    let (log, scopes, runner) = three();
+fn a_panic_in_ended_is_counted_and_stops_none_of_the_others((log, scopes, runner): Three<impl Links<Request, String>>) {
     let guard = scopes.begin();
     runner.run(&guard.scope(), Request { panics_in_ended: "b", ..Request::default() }, |_| String::new());
     drop(guard);
@@ -145,9 +174,7 @@ fn a_panic_in_ended_is_counted_and_stops_none_of_the_others() {
     assert_eq!((scopes.stats().hook_panics, scopes.stats().open()), (1, 0));
 }
 
-#[test]
-fn a_run_may_outlive_the_runner() {
-    let (log, scopes, runner) = three();
+fn a_run_may_outlive_the_runner((log, scopes, runner): Three<impl Links<Request, String>>) {
     let guard = scopes.begin();
     runner.run(&guard.scope(), Request::default(), |_| String::new());
     drop(runner);
@@ -193,4 +220,49 @@ fn a_handle_that_an_interceptor_lets_escape_fails_with_the_documented_error() {
         let error = std::thread::spawn(move || handle.enter().map(drop)).join().unwrap().unwrap_err();
         assert_eq!(error.to_string(), "request scope used after the request ended");
     }
+}
+
+struct Auth;
+impl Interceptor<u32, u32> for Auth {
+    type State = ();
+    fn name(&self) -> &'static str {
+        "auth"
+    }
+}
+
+/// Stands after [`Auth`].
+struct Quota;
+impl Interceptor<u32, u32> for Quota {
+    type State = [u64; 3];
+    fn order(&self, order: &mut Order) {
+        order.after::<Auth>();
+    }
+}
+
+#[test]
+fn a_chain_in_the_wrong_order_is_not_made_and_the_error_names_both() {
+    let says = |chain: Result<(), ebbtide::intercept::OrderError>| chain.unwrap_err().to_string();
+    let lacking = says(Chain::new().with(Quota).try_runner::<u32, u32>().map(drop));
+    assert_eq!(lacking, "interceptor `intercept::Quota` must stand after `intercept::Auth`, which is not in the chain");
+    let inverted = "interceptor `intercept::Quota` must stand after `intercept::Auth`, which stands inside of it";
+    assert_eq!(says(Chain::new().with(Quota).with(Auth).try_runner::<u32, u32>().map(drop)), inverted);
+    let mut chain = DynChain::<u32, u32>::default();
+    chain.push(Quota).push(Auth);
+    assert_eq!(says(chain.try_runner::<u32, u32>().map(drop)), inverted);
+    assert!(Chain::new().with(Auth).with(Auth).with(Quota).try_runner::<u32, u32>().is_ok());
+}
+
+#[test]
+#[should_panic = "must stand after `intercept::Auth`"]
+fn a_runner_of_a_chain_in_the_wrong_order_panics_with_the_error() {
+    let _ = Chain::new().with(Quota).runner::<u32, u32>();
+}
+
+#[test]
+fn static_interceptors_stand_inside_of_dynamic_ones() {
+    let mut chain = DynChain::<u32, u32>::default();
+    chain.push(Auth);
+    let described = chain.with(Quota).describe::<u32, u32>();
+    assert_eq!(described.iter().collect::<Vec<_>>(), [("auth", 0), ("intercept::Quota", 24)]);
+    assert_eq!(described.to_string(), "interceptor       state in bytes\nauth              0\nintercept::Quota  24\n");
 }

@@ -1,8 +1,10 @@
 //! The static chain: a list of interceptors as a type, and their states as another.
 
 use super::Interceptor;
+use super::order::{Description, Order, OrderError};
 use super::run::Runner;
 use crate::pool::{Reset, Verdict, both};
+use crate::raw::unwind::caught;
 use crate::request::{Ending, Scope};
 use core::ops::ControlFlow;
 
@@ -48,7 +50,7 @@ use core::ops::ControlFlow;
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "a chain does nothing until it runs"]
 pub struct Chain<L = ()> {
-    links: L,
+    pub(super) links: L,
 }
 
 impl Chain {
@@ -65,11 +67,40 @@ impl<L> Chain<L> {
     }
 
     /// Makes the chain ready to run, with a pool for its states.
+    ///
+    /// # Panics
+    ///
+    /// When the order is not what an interceptor [asks for](Interceptor::order): a fault of the program, found
+    /// as it starts.
+    #[track_caller]
     pub fn runner<Req: 'static, Res: 'static>(self) -> Runner<L, Req, Res>
     where
         L: Links<Req, Res>,
     {
-        Runner::new(self.links)
+        self.try_runner().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`runner`](Self::runner), with an error.
+    ///
+    /// # Errors
+    ///
+    /// [`OrderError`] names an interceptor, and what it must stand after.
+    pub fn try_runner<Req: 'static, Res: 'static>(self) -> Result<Runner<L, Req, Res>, OrderError>
+    where
+        L: Links<Req, Res>,
+    {
+        self.describe().check()?;
+        Ok(Runner::new(self.links))
+    }
+
+    /// The interceptors from the outside in, and the sizes of their states.
+    pub fn describe<Req, Res>(&self) -> Description
+    where
+        L: Links<Req, Res>,
+    {
+        let mut description = Description::default();
+        self.links.describe(&mut description);
+        description
     }
 }
 
@@ -80,10 +111,18 @@ pub struct Link<L, I> {
     interceptor: I,
 }
 
-/// What a [`Chain`] consists of: `()` or [`Link`]. Not to be implemented by others.
+/// What a [`Chain`] consists of: `()` or [`Link`], or the [`DynLinks`](super::DynLinks) of a [`DynChain`](super::DynChain). Not to be implemented by others.
 pub trait Links<Req, Res>: private::Sealed + Send + Sync + 'static {
     /// The states of all interceptors together.
-    type States: Reset + Default + Send + 'static;
+    type States: Reset + Send + 'static;
+
+    /// New states, for a request that finds none in the pool.
+    #[doc(hidden)]
+    fn states(&self) -> Self::States;
+
+    /// Tells what stands in the chain, from the outside in.
+    #[doc(hidden)]
+    fn describe(&self, description: &mut Description);
 
     /// Calls `before` from the outside in, until one breaks.
     #[doc(hidden)]
@@ -98,7 +137,7 @@ pub trait Links<Req, Res>: private::Sealed + Send + Sync + 'static {
     fn ended(&self, states: &mut Self::States, ending: &Ending) -> usize;
 }
 
-mod private {
+pub(super) mod private {
     pub trait Sealed {}
     impl Sealed for () {}
     impl<L, I> Sealed for super::Link<L, I> {}
@@ -107,6 +146,8 @@ mod private {
 impl<Req, Res> Links<Req, Res> for () {
     type States = ();
 
+    fn states(&self) {}
+    fn describe(&self, _: &mut Description) {}
     fn before(&self, _: &mut (), _: &Scope, _: &mut Req) -> ControlFlow<Res> {
         ControlFlow::Continue(())
     }
@@ -118,7 +159,7 @@ impl<Req, Res> Links<Req, Res> for () {
 
 /// How far a request came at one interceptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Reached {
+pub(super) enum Reached {
     /// Its `before` was not called: the state is untouched.
     #[default]
     No,
@@ -162,6 +203,17 @@ where
 {
     type States = LinkStates<L::States, I::State>;
 
+    fn states(&self) -> Self::States {
+        LinkStates { outer: self.outer.states(), own: I::State::default(), reached: Reached::No }
+    }
+
+    fn describe(&self, description: &mut Description) {
+        self.outer.describe(description);
+        let mut order = Order::default();
+        self.interceptor.order(&mut order);
+        description.push::<I>(self.interceptor.name(), size_of::<I::State>(), order);
+    }
+
     fn before(&self, states: &mut Self::States, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {
         self.outer.before(&mut states.outer, scope, request)?;
         // Noted first: a `before` that panics has touched its state.
@@ -179,8 +231,7 @@ where
     }
 
     fn ended(&self, states: &mut Self::States, ending: &Ending) -> usize {
-        let own = states.reached != Reached::No
-            && crate::raw::unwind::caught(|| self.interceptor.ended(&mut states.own, ending)).is_none();
+        let own = states.reached != Reached::No && caught(|| self.interceptor.ended(&mut states.own, ending)).is_none();
         usize::from(own) + self.outer.ended(&mut states.outer, ending)
     }
 }

@@ -39,7 +39,7 @@ impl<L: Links<Req, Res>, Req, Res> Reset for States<L, Req, Res> {
 impl<L: Links<Req, Res>, Req: 'static, Res: 'static> Runner<L, Req, Res> {
     pub(super) fn new(links: L) -> Self {
         let links = Arc::new(links);
-        let make = move || States { links: Arc::clone(&links), states: L::States::default(), _types: PhantomData };
+        let make = move || States { states: links.states(), links: Arc::clone(&links), _types: PhantomData };
         Self { pool: Pool::new(make) }
     }
 

@@ -1,0 +1,189 @@
+//! The dynamic chain: interceptors that are chosen at run time, say by a configuration.
+
+use super::Interceptor;
+use super::chain::{Chain, Links, Reached, private};
+use super::order::{Description, Order};
+use crate::pool::{Reset, Verdict, both};
+use crate::raw::unwind::caught;
+use crate::request::{Ending, Scope};
+use core::any::Any;
+use core::fmt;
+use core::ops::ControlFlow;
+
+/// Interceptors in a row, chosen at run time: a [`Chain`] to [`push`](Chain::push) to. The same interceptors as in a static one,
+/// in the same order, with the same states; [`with`](Chain::with) adds static ones inside of them.
+///
+/// **Cost** beside the static chain: a virtual call and a look at the state's type for each interceptor
+/// and hook. No heap allocation for a request in steady state.
+///
+/// # Examples
+///
+/// ```
+/// use ebbtide::{DynChain, Interceptor, Scope, Scopes};
+/// use std::ops::ControlFlow;
+///
+/// struct Add(u32);
+/// impl Interceptor<u32, u32> for Add {
+///     type State = ();
+///     fn before(&self, _: &mut (), _: &Scope, request: &mut u32) -> ControlFlow<u32> {
+///         *request += self.0;
+///         ControlFlow::Continue(())
+///     }
+/// }
+///
+/// let mut chain = DynChain::default();
+/// for number in [1, 2, 3] {
+///     chain.push(Add(number));
+/// }
+/// let request = Scopes::new().begin();
+/// assert_eq!(chain.runner().run(&request.scope(), 4, |sum| sum), 10);
+/// ```
+pub type DynChain<Req, Res> = Chain<DynLinks<Req, Res>>;
+
+impl<Req: 'static, Res: 'static> DynChain<Req, Res> {
+    /// Adds an interceptor inside of those that are there.
+    pub fn push<I: Interceptor<Req, Res>>(&mut self, interceptor: I) -> &mut Self {
+        self.links.0.push(Box::new(interceptor));
+        self
+    }
+}
+
+/// What a [`DynChain`] consists of.
+pub struct DynLinks<Req, Res>(Vec<Box<dyn Erased<Req, Res>>>);
+
+impl<Req, Res> Default for DynLinks<Req, Res> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<Req, Res> private::Sealed for DynLinks<Req, Res> {}
+
+/// An interceptor whose state has lost its type.
+trait Erased<Req, Res>: Send + Sync {
+    fn state(&self) -> Box<dyn State>;
+    fn describe(&self, description: &mut Description);
+    fn before(&self, state: &mut dyn State, scope: &Scope, request: &mut Req) -> ControlFlow<Res>;
+    fn after(&self, state: &mut dyn State, scope: &Scope, response: &mut Res);
+    fn ended(&self, state: &mut dyn State, ending: &Ending);
+}
+
+/// A state of any type.
+trait State: Reset + Any + Send {
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+impl<S: Reset + Send + 'static> State for S {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// The state with its type. `DynLinks` never mixes them up, so that this is always `Some`.
+fn own<S: 'static>(state: &mut dyn State) -> Option<&mut S> {
+    state.as_any().downcast_mut()
+}
+
+impl<Req, Res, I: Interceptor<Req, Res>> Erased<Req, Res> for I {
+    fn state(&self) -> Box<dyn State> {
+        Box::new(I::State::default())
+    }
+
+    fn describe(&self, description: &mut Description) {
+        let mut order = Order::default();
+        self.order(&mut order);
+        description.push::<I>(self.name(), size_of::<I::State>(), order);
+    }
+
+    fn before(&self, state: &mut dyn State, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {
+        own(state).map_or(ControlFlow::Continue(()), |state| Interceptor::before(self, state, scope, request))
+    }
+
+    fn after(&self, state: &mut dyn State, scope: &Scope, response: &mut Res) {
+        if let Some(state) = own(state) {
+            Interceptor::after(self, state, scope, response);
+        }
+    }
+
+    fn ended(&self, state: &mut dyn State, ending: &Ending) {
+        if let Some(state) = own(state) {
+            Interceptor::ended(self, state, ending);
+        }
+    }
+}
+
+/// The states of a [`DynChain`]'s interceptors, and how far the request came.
+pub struct DynStates(Vec<(Box<dyn State>, Reached)>);
+
+impl Reset for DynStates {
+    /// Resets only what the request touched.
+    fn reset(&mut self) -> Verdict {
+        let mut verdict = Verdict::Keep;
+        for (state, reached) in &mut self.0 {
+            if core::mem::take(reached) != Reached::No {
+                verdict = both(verdict, state.reset());
+            }
+        }
+        verdict
+    }
+
+    fn retained_bytes(&self) -> usize {
+        self.0.iter().map(|(state, _)| size_of_val(&**state) + state.retained_bytes()).sum()
+    }
+
+    fn used_bytes(&self) -> usize {
+        self.0.iter().map(|(state, _)| size_of_val(&**state) + state.used_bytes()).sum()
+    }
+}
+
+impl<Req: 'static, Res: 'static> Links<Req, Res> for DynLinks<Req, Res> {
+    type States = DynStates;
+
+    fn states(&self) -> DynStates {
+        DynStates(self.0.iter().map(|link| (link.state(), Reached::No)).collect())
+    }
+
+    fn describe(&self, description: &mut Description) {
+        self.0.iter().for_each(|link| link.describe(description));
+    }
+
+    fn before(&self, states: &mut DynStates, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {
+        for (link, (state, reached)) in self.0.iter().zip(&mut states.0) {
+            // Noted first: a `before` that panics has touched its state.
+            *reached = Reached::Entered;
+            link.before(&mut **state, scope, request)?;
+            *reached = Reached::Passed;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn after(&self, states: &mut DynStates, scope: &Scope, response: &mut Res) {
+        for (link, (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
+            if *reached == Reached::Passed {
+                link.after(&mut **state, scope, response);
+            }
+        }
+    }
+
+    fn ended(&self, states: &mut DynStates, ending: &Ending) -> usize {
+        let mut panics = 0;
+        for (link, (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
+            if *reached != Reached::No && caught(|| link.ended(&mut **state, ending)).is_none() {
+                panics += 1;
+            }
+        }
+        panics
+    }
+}
+
+impl<Req, Res> fmt::Debug for DynLinks<Req, Res> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DynLinks({})", self.0.len())
+    }
+}
+
+impl fmt::Debug for DynStates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DynStates({})", self.0.len())
+    }
+}
