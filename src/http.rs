@@ -9,6 +9,7 @@ mod axum;
 mod body;
 mod collect;
 mod future;
+mod interceptor_layer;
 mod layer;
 mod passage;
 mod service;
@@ -18,6 +19,7 @@ pub use axum::{BodyRejection, JsonRejection, Local, MissingScope, PooledBody, Po
 pub use body::ScopeBody;
 pub use collect::{CollectError, Collected, Limits, collect};
 pub use future::ResponseFuture;
+pub use interceptor_layer::InterceptorLayer;
 pub use layer::ScopeLayer;
 pub use passage::{Passage, Passing};
 pub use service::ScopeService;

@@ -58,7 +58,7 @@ impl<F, P, Res> ResponseFuture<F, P, Res> {
     pub(super) fn new(
         step: ControlFlow<Res, F>,
         passing: P,
-        guard: RequestGuard,
+        guard: Option<RequestGuard>,
         handle: Option<ScopeHandle>,
         is_head: bool,
     ) -> Self {
@@ -66,7 +66,7 @@ impl<F, P, Res> ResponseFuture<F, P, Res> {
             ControlFlow::Continue(future) => Step::Inner { future },
             ControlFlow::Break(response) => Step::Answered { response: Some(response) },
         };
-        Self { step, passing: Some(passing), guard: Some(guard), handle, is_head, polling: false }
+        Self { step, passing: Some(passing), guard, handle, is_head, polling: false }
     }
 
     /// Answers 503, without a request.

@@ -57,7 +57,7 @@ impl<S, C: Clone> Layer<S> for ScopeLayer<C> {
     type Service = ScopeService<S, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ScopeService::new(inner, self.scopes.clone(), self.chain.clone())
+        ScopeService::new(inner, self.scopes.clone(), self.chain.clone(), false)
     }
 }
 

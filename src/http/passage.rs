@@ -1,7 +1,7 @@
 //! What a layer lets requests pass through: a chain of interceptors, or nothing.
 
 use crate::intercept::{Links, Run, Runner};
-use crate::request::RequestGuard;
+use crate::request::Scope;
 use core::ops::ControlFlow;
 
 /// `()` or a [`Runner`]. Not to be implemented by others.
@@ -10,7 +10,7 @@ pub trait Passage<Req, Res>: Clone {
     type Passing: Passing<Res>;
 
     #[doc(hidden)]
-    fn enter(&self, guard: &RequestGuard) -> Self::Passing;
+    fn enter(&self, scope: impl FnOnce() -> Scope) -> Self::Passing;
     #[doc(hidden)]
     fn before(passing: &mut Self::Passing, request: &mut Req) -> ControlFlow<Res>;
 }
@@ -24,7 +24,7 @@ pub trait Passing<Res> {
 impl<Req, Res> Passage<Req, Res> for () {
     type Passing = ();
 
-    fn enter(&self, _: &RequestGuard) {}
+    fn enter(&self, _: impl FnOnce() -> Scope) {}
     fn before(_: &mut (), _: &mut Req) -> ControlFlow<Res> {
         ControlFlow::Continue(())
     }
@@ -37,8 +37,8 @@ impl<Res> Passing<Res> for () {
 impl<L: Links<Req, Res>, Req: 'static, Res: 'static> Passage<Req, Res> for Runner<L, Req, Res> {
     type Passing = Run<L, Req, Res>;
 
-    fn enter(&self, guard: &RequestGuard) -> Self::Passing {
-        Runner::enter(self, &guard.scope())
+    fn enter(&self, scope: impl FnOnce() -> Scope) -> Self::Passing {
+        Runner::enter(self, scope())
     }
     fn before(passing: &mut Self::Passing, request: &mut Req) -> ControlFlow<Res> {
         passing.before(request)

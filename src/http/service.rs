@@ -3,7 +3,7 @@
 use super::body::ScopeBody;
 use super::future::ResponseFuture;
 use super::passage::Passage;
-use crate::request::{Scopes, with_current};
+use crate::request::{RequestGuard, Scope, ScopeHandle, Scopes, with_current};
 use core::ops::ControlFlow;
 use core::task::{Context, Poll};
 use http::{Request, Response};
@@ -17,11 +17,51 @@ pub struct ScopeService<S, C = ()> {
     inner: S,
     scopes: Scopes,
     chain: C,
+    /// Whether it stays in the current request, where there is one.
+    joins: bool,
 }
 
 impl<S, C> ScopeService<S, C> {
-    pub(super) fn new(inner: S, scopes: Scopes, chain: C) -> Self {
-        Self { inner, scopes, chain }
+    pub(super) fn new(inner: S, scopes: Scopes, chain: C, joins: bool) -> Self {
+        Self { inner, scopes, chain, joins }
+    }
+
+    /// `None` while new requests are refused.
+    fn begin(&self) -> Option<Begun> {
+        if let Some(scope) = self.joins.then(Scope::current).flatten() {
+            return Some(Begun::Around(scope));
+        }
+        self.scopes.try_begin().ok().map(Begun::Here)
+    }
+}
+
+/// Where the request has begun.
+enum Begun {
+    Here(RequestGuard),
+    /// In a layer further out, which will end it.
+    Around(Scope),
+}
+
+impl Begun {
+    fn scope(&self) -> Scope {
+        match self {
+            Self::Here(guard) => guard.scope(),
+            Self::Around(scope) => scope.clone(),
+        }
+    }
+
+    fn handle(&self) -> ScopeHandle {
+        match self {
+            Self::Here(guard) => guard.handle(),
+            Self::Around(scope) => scope.handle(),
+        }
+    }
+
+    fn into_guard(self) -> Option<RequestGuard> {
+        match self {
+            Self::Here(guard) => Some(guard),
+            Self::Around(_) => None,
+        }
     }
 }
 
@@ -40,14 +80,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let Ok(guard) = self.scopes.try_begin() else { return ResponseFuture::refused() };
+        let Some(begun) = self.begin() else { return ResponseFuture::refused() };
         let is_head = request.method() == http::Method::HEAD;
-        let mut handle = Some(guard.handle());
-        let mut passing = self.chain.enter(&guard);
+        let mut handle = Some(begun.handle());
+        let mut passing = self.chain.enter(|| begun.scope());
         let step = with_current(&mut handle, || match C::before(&mut passing, &mut request) {
             ControlFlow::Continue(()) => ControlFlow::Continue(self.inner.call(request)),
             ControlFlow::Break(response) => ControlFlow::Break(response),
         });
-        ResponseFuture::new(step, passing, guard, handle, is_head)
+        ResponseFuture::new(step, passing, begun.into_guard(), handle, is_head)
     }
 }

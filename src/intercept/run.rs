@@ -46,7 +46,7 @@ impl<L: Links<Req, Res>, Req: 'static, Res: 'static> Runner<L, Req, Res> {
     /// Runs a request through the chain and `handler`, in onion order. An interceptor that breaks answers
     /// itself: what is inside of it is never reached.
     pub fn run(&self, scope: &Scope, mut request: Req, handler: impl FnOnce(Req) -> Res) -> Res {
-        let mut run = self.enter(scope);
+        let mut run = self.enter(scope.clone());
         let mut response = match run.before(&mut request) {
             ControlFlow::Continue(()) => handler(request),
             ControlFlow::Break(response) => response,
@@ -56,8 +56,8 @@ impl<L: Links<Req, Res>, Req: 'static, Res: 'static> Runner<L, Req, Res> {
     }
 
     /// Takes states for a request, until it ends.
-    pub(crate) fn enter(&self, scope: &Scope) -> Run<L, Req, Res> {
-        Run { states: scope.hold(Pooled::into_node(self.pool.get())), scope: scope.clone() }
+    pub(crate) fn enter(&self, scope: Scope) -> Run<L, Req, Res> {
+        Run { states: scope.hold(Pooled::into_node(self.pool.get())), scope }
     }
 }
 
