@@ -2,7 +2,7 @@
 //!
 //! [`ScopeLayer`] gives each request a scope. The guard is made in the service's `call`, moves into the response
 //! future and from there into the [`ScopeBody`], so that the request lasts until its response is sent, or given
-//! up. [`collect`] reads a body into pooled memory.
+//! up. [`wrap`] does the same for a server without tower. [`collect`] reads a body into pooled memory.
 
 #[cfg(feature = "axum")]
 mod axum;
@@ -13,6 +13,7 @@ mod interceptor_layer;
 mod layer;
 mod passage;
 mod service;
+mod wrap;
 
 #[cfg(feature = "axum")]
 pub use axum::{BodyRejection, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
@@ -23,3 +24,4 @@ pub use interceptor_layer::InterceptorLayer;
 pub use layer::ScopeLayer;
 pub use passage::{Passage, Passing};
 pub use service::ScopeService;
+pub use wrap::{wrap, wrap_body};

@@ -36,7 +36,7 @@ impl<S, C> ScopeService<S, C> {
 }
 
 /// Where the request has begun.
-enum Begun {
+pub(super) enum Begun {
     Here(RequestGuard),
     /// In a layer further out, which will end it.
     Around(Scope),
@@ -63,6 +63,26 @@ impl Begun {
             Self::Around(_) => None,
         }
     }
+
+    /// Lets the request pass `chain` and calls `inner` with it, in its scope.
+    pub(super) fn call<C, B, Res, F>(
+        self,
+        chain: &C,
+        mut request: Request<B>,
+        inner: impl FnOnce(Request<B>) -> F,
+    ) -> ResponseFuture<F, C::Passing, Res>
+    where
+        C: Passage<Request<B>, Res>,
+    {
+        let is_head = request.method() == http::Method::HEAD;
+        let mut handle = Some(self.handle());
+        let mut passing = chain.enter(|| self.scope());
+        let step = with_current(&mut handle, || match C::before(&mut passing, &mut request) {
+            ControlFlow::Continue(()) => ControlFlow::Continue(inner(request)),
+            ControlFlow::Break(response) => ControlFlow::Break(response),
+        });
+        ResponseFuture::new(step, passing, self.into_guard(), handle, is_head)
+    }
 }
 
 impl<S, C, ReqBody, ResBody> Service<Request<ReqBody>> for ScopeService<S, C>
@@ -79,15 +99,8 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let Some(begun) = self.begin() else { return ResponseFuture::refused() };
-        let is_head = request.method() == http::Method::HEAD;
-        let mut handle = Some(begun.handle());
-        let mut passing = self.chain.enter(|| begun.scope());
-        let step = with_current(&mut handle, || match C::before(&mut passing, &mut request) {
-            ControlFlow::Continue(()) => ControlFlow::Continue(self.inner.call(request)),
-            ControlFlow::Break(response) => ControlFlow::Break(response),
-        });
-        ResponseFuture::new(step, passing, begun.into_guard(), handle, is_head)
+        begun.call(&self.chain, request, |request| self.inner.call(request))
     }
 }
