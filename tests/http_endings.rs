@@ -1,123 +1,20 @@
 //! How requests end over real sockets: the right outcome each time, nothing outstanding, the next request clean.
 
 mod common;
+#[path = "common/endings.rs"]
+mod endings;
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, http::StatusCode};
-use bytes::Bytes;
 use common::until;
 use ebbtide::http::ScopeLayer;
-use ebbtide::{Chain, Interceptor, Outcome, Pool, Scope, Scopes};
-use http_body::Frame;
+use ebbtide::{Chain, Interceptor, Outcome, Scope, Scopes};
+use endings::Seen;
 use std::ops::ControlFlow;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower_http::catch_panic::CatchPanicLayer;
-
-/// A router with every kind of ending, and what it has seen.
-#[derive(Clone)]
-struct Seen {
-    scopes: Scopes,
-    pool: Pool<Vec<u8>>,
-    outcomes: Arc<Mutex<Vec<Outcome>>>,
-}
-
-impl Seen {
-    fn new() -> Self {
-        Self { scopes: Scopes::new(), pool: Pool::new(Vec::new), outcomes: Arc::default() }
-    }
-
-    /// Waits for `count` endings since the beginning and gives the outcomes that are new.
-    async fn outcomes(&self, count: usize) -> Vec<Outcome> {
-        until("the requests end", || self.scopes.stats().ended as usize >= count).await;
-        assert_eq!((self.scopes.stats().open(), self.pool.stats().outstanding()), (0, 0));
-        std::mem::take(&mut *self.outcomes.lock().unwrap())
-    }
-
-    fn layer(&self) -> ScopeLayer {
-        ScopeLayer::with(self.scopes.clone())
-    }
-
-    /// Takes something of the request that must come back, and notes how it ends.
-    fn enter(&self) -> Scope {
-        let scope = Scope::current().expect("below the layer");
-        let lease = scope.lease(&self.pool);
-        assert!(lease.is_empty(), "a value of an earlier request");
-        lease.push(1);
-        let outcomes = Arc::clone(&self.outcomes);
-        scope.on_end(move |ending| outcomes.lock().unwrap().push(ending.outcome()));
-        scope
-    }
-
-    fn router(&self) -> Router {
-        let handler = |respond: fn(Scope) -> Response| {
-            let seen = self.clone();
-            get(move || {
-                let response = respond(seen.enter());
-                async move { response }
-            })
-        };
-        let seen = self.clone();
-        Router::new()
-            .route("/fixed", handler(|_| "fixed".into_response()))
-            .route("/none", handler(|_| StatusCode::NO_CONTENT.into_response()))
-            .route("/unchanged", handler(|_| (StatusCode::NOT_MODIFIED, Body::from("ignored")).into_response()))
-            .route("/stream", handler(|_| Pieces { left: 3, then: Then::Ends }.into_response()))
-            .route("/endless", handler(|_| Pieces { left: usize::MAX, then: Then::Ends }.into_response()))
-            .route("/broken", handler(|_| Pieces { left: 1, then: Then::Fails }.into_response()))
-            .route("/panics-later", handler(|_| Pieces { left: 1, then: Then::Panics }.into_response()))
-            .route("/panic", handler(|_scope| panic!("in the handler")))
-            .route(
-                "/pending",
-                get(|| async move {
-                    let _scope = seen.enter();
-                    std::future::pending::<()>().await;
-                }),
-            )
-    }
-}
-
-/// A streaming body of so many pieces, which looks for its scope in each poll and in its drop.
-struct Pieces {
-    left: usize,
-    then: Then,
-}
-
-#[derive(Clone, Copy)]
-enum Then {
-    Ends,
-    Fails,
-    Panics,
-}
-
-impl http_body::Body for Pieces {
-    type Data = Bytes;
-    type Error = &'static str;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
-        assert!(Scope::current().is_some(), "polled inside of its request");
-        match (self.left.checked_sub(1), self.then) {
-            (Some(left), _) => {
-                self.left = left;
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'.'; 1000])))))
-            }
-            (None, Then::Ends) => Poll::Ready(None),
-            (None, Then::Fails) => Poll::Ready(Some(Err("the body fails"))),
-            (None, Then::Panics) => panic!("in the body"),
-        }
-    }
-}
-
-impl IntoResponse for Pieces {
-    fn into_response(self) -> Response {
-        Response::new(Body::new(self))
-    }
-}
 
 #[tokio::test]
 async fn bodies_that_come_to_their_end() {

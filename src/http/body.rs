@@ -8,7 +8,8 @@
 //! | dropped before that | aborted |
 //! | a poll panics | panicked, when the body is dropped |
 //!
-//! Servers drop a body of known length when its last byte is written, without polling it to the end.
+//! Servers drop a body of known length when its last byte is written, and any other after its trailers, without polling it
+//! to the end.
 
 use crate::request::{RequestGuard, ScopeHandle, with_current};
 use core::pin::Pin;
@@ -21,7 +22,7 @@ pin_project! {
     ///
     /// Its drop ends the request, unless its end was reached before.
     pub struct ScopeBody<B> {
-        // `None` once it was dropped.
+        // `None` once it was through, or dropped.
         #[pin]
         inner: Option<B>,
         guard: Option<RequestGuard>,
@@ -75,13 +76,21 @@ impl<B: Body> Body for ScopeBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         *this.polling = true;
-        let polled = with_current(this.handle, || inner.as_mut().poll_frame(context));
+        let polled = with_current(this.handle, || {
+            let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+            let frame = ready!(inner.as_mut().poll_frame(context));
+            match &frame {
+                Some(Ok(frame)) => *this.through = frame.is_trailers() || nothing_left(&*inner),
+                // Whoever polls once more finds the end, not a body outside of its request.
+                Some(Err(_)) | None => this.inner.set(None),
+            }
+            Poll::Ready(frame)
+        });
         *this.polling = false;
         let frame = ready!(polled);
         match &frame {
-            Some(Ok(_)) => *this.through = nothing_left(&*inner),
+            Some(Ok(_)) => {}
             Some(Err(_)) => {
                 if let Some(guard) = this.guard.take() {
                     guard.abort();
