@@ -1,6 +1,7 @@
 //! Help from a tokio runtime: pools and request slots that are trimmed while nobody uses them, background tasks by tag, the
 //! end of a server.
 
+mod lifecycle;
 #[cfg(not(feature = "tracing"))]
 #[path = "tokio/no_span.rs"]
 mod span;
@@ -8,6 +9,7 @@ mod span;
 mod span;
 mod tasks;
 
+pub use lifecycle::{Check, Close, Health, Lifecycle, Readiness, Report, StartError, terminated};
 pub use tasks::{Stopped, Tasks};
 
 use crate::buffer::BufferPool;

@@ -78,7 +78,7 @@ pub async fn run(mode: Mode, settings: &Settings) -> io::Result<()> {
             talked
         }
     });
-    serve::run(listener, router, async { drop(stopped.await) }).await?;
+    serve::run(listener, router, &ledger, async { drop(stopped.await) }).await?;
     talking.join().unwrap_or_else(|_| Err(io::Error::other("the thread that talks to the parent panicked")))?;
     tell(&Report::now(&ledger))
 }

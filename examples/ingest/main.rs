@@ -84,17 +84,15 @@ fn serve(mode: Mode, listen: SocketAddr, settings: &Settings) -> io::Result<bool
     let entered = runtime.enter();
     let (router, ledger) = serve::router(mode, settings);
     drop(entered);
-    let in_time = runtime.block_on(async {
+    let report = runtime.block_on(async {
         let listener = TcpListener::bind(listen)
             .await
             .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}")))?;
         greet(mode, listener.local_addr()?, settings);
-        serve::run(listener, router, signalled()).await
+        serve::run(listener, router, &ledger, signalled()).await
     })?;
-    if !in_time {
-        println!("some connections did not end within {} s", serve::DEADLINE.as_secs());
-    }
-    Ok(settle(&ledger))
+    println!("{report}");
+    Ok(settle(&ledger) && report.is_clean())
 }
 
 fn greet(mode: Mode, address: SocketAddr, settings: &Settings) {
@@ -102,19 +100,8 @@ fn greet(mode: Mode, address: SocketAddr, settings: &Settings) {
     println!("  curl -H 'authorization: Bearer {}' --data-binary @file.json http://{address}/ingest", settings.token);
 }
 
-/// Ready when Ctrl-C or SIGTERM comes.
 async fn signalled() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
-        }
-        println!("stopping ..");
-        return;
-    }
-    let _ = interrupt.await;
+    ebbtide::tokio::terminated().await;
     println!("stopping ..");
 }
 

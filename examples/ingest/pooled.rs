@@ -78,6 +78,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    pub fn scopes(&self) -> Scopes {
+        self.scopes.clone()
+    }
+
     pub fn outstanding(&self) -> Vec<Outstanding> {
         let number = |what: &str, out| Outstanding { what: what.to_owned(), out };
         vec![

@@ -9,6 +9,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
 use axum::serve::ListenerExt;
+use ebbtide::Scopes;
+use ebbtide::tokio::{Lifecycle, Report};
 use http_body_util::BodyExt;
 use std::io;
 use std::str::FromStr;
@@ -85,6 +87,14 @@ impl Ledger {
             Self::Ebbtide(ledger) => ledger.outstanding(),
         }
     }
+
+    /// Where requests begin; the plain modes begin none.
+    fn scopes(&self) -> Scopes {
+        match self {
+            Self::Nothing => Scopes::new(),
+            Self::Ebbtide(ledger) => ledger.scopes(),
+        }
+    }
 }
 
 /// The service of `mode`, and its ledger.
@@ -126,22 +136,16 @@ pub async fn give_way(document: &[u8]) {
 /// Open connections get this long to end after the signal to stop.
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Serves until `stop` is ready, then lets open requests end. False if the deadline cut some off.
+/// Serves until `stop` is ready, then lets open requests end. What did not is in the report.
 pub async fn run(
     listener: TcpListener,
     router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<bool> {
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let stop = async move {
-        stop.await;
-        let _ = stopping.send(());
-    };
+    ledger: &Ledger,
+    stop: impl Future<Output = ()>,
+) -> io::Result<Report> {
+    let lifecycle = Lifecycle::new(&ledger.scopes()).patience(DEADLINE);
     // Small responses must not wait for the acknowledgement of the last.
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop);
-    tokio::select! {
-        served = serving.into_future() => served.map(|()| true),
-        () = async { let _ = stopped.await; tokio::time::sleep(DEADLINE).await } => Ok(false),
-    }
+    let serving = axum::serve(listener, router).with_graceful_shutdown(lifecycle.stopping());
+    lifecycle.run(stop, serving.into_future()).await.map_err(io::Error::other)
 }
