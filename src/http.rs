@@ -4,6 +4,8 @@
 //! future and from there into the [`ScopeBody`], so that the request lasts until its response is sent, or given
 //! up. [`wrap`] does the same for a server without tower. [`collect`] reads a body into pooled memory.
 
+#[cfg(feature = "tracing")]
+mod access_log;
 #[cfg(feature = "axum")]
 mod axum;
 mod body;
@@ -15,6 +17,8 @@ mod passage;
 mod service;
 mod wrap;
 
+#[cfg(feature = "tracing")]
+pub use access_log::{AccessLog, Entry as AccessEntry, RequestId};
 #[cfg(feature = "axum")]
 pub use axum::{BodyRejection, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
 pub use body::ScopeBody;

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use ebbtide::bench::{AllocReport, CountingAllocator, live, peak, reset_peak, totals};
+use ebbtide::http::AccessLog;
 use ebbtide::intercept::{Links, Runner};
 use ebbtide::{BufferPool, Chain, DynChain, Interceptor, Pool, Reset, Scopes, Verdict, assert_allocs};
+use http::{HeaderName, HeaderValue, Request, Response};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
@@ -143,6 +145,25 @@ fn a_chain_costs_nothing_in_steady_state() {
         chain.push(Seen);
     }
     costs_nothing(&chain.runner());
+}
+
+#[test]
+fn the_access_log_allocates_the_response_header_and_nothing_else() {
+    let (scopes, runner) = (Scopes::new(), Chain::new().with(AccessLog::new()).runner());
+    let logged = || {
+        let guard = scopes.begin();
+        runner.run(&guard.scope(), Request::new(()), |_| Response::new(()))
+    };
+    let plain = || {
+        let mut response = Response::new(());
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("x-request-id"), HeaderValue::from_str("0123456789abcdef").unwrap());
+        response
+    };
+    (0..3).for_each(|_| assert_eq!(logged().headers().len(), 1));
+    let [logged, plain] = [AllocReport::of(logged).1, AllocReport::of(plain).1];
+    assert_eq!(logged.allocations, plain.allocations, "{logged:?} {plain:?}");
 }
 
 #[test]
