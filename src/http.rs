@@ -6,6 +6,7 @@
 
 #[cfg(feature = "tracing")]
 mod access_log;
+mod around_layer;
 #[cfg(feature = "axum")]
 mod axum;
 mod body;
@@ -19,6 +20,7 @@ mod wrap;
 
 #[cfg(feature = "tracing")]
 pub use access_log::{AccessLog, Entry as AccessEntry, RequestId};
+pub use around_layer::{AroundLayer, AroundService};
 #[cfg(feature = "axum")]
 pub use axum::{BodyRejection, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
 pub use body::ScopeBody;

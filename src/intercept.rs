@@ -4,11 +4,14 @@
 //! pooled object; a request gets a clean one when it enters, and it goes back, reset, when the request
 //! has ended. So an interceptor keeps no map by request, and nothing of one request can be seen in the next.
 
+mod around;
 mod chain;
 mod dynamic;
 mod order;
 mod run;
+mod states;
 
+pub use around::{Around, AroundLink, AroundLinks, AroundRunner, Next};
 pub use chain::{Chain, Link, LinkStates, Links};
 pub use dynamic::{DynChain, DynLinks, DynStates};
 pub use order::{Description, Order, OrderError};

@@ -6,6 +6,9 @@ use ebbtide::http::AccessLog;
 use ebbtide::intercept::{Links, Runner};
 use ebbtide::{BufferPool, Chain, DynChain, Interceptor, Pool, Reset, Scopes, Verdict, assert_allocs};
 use http::{HeaderName, HeaderValue, Request, Response};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
@@ -145,6 +148,21 @@ fn a_chain_costs_nothing_in_steady_state() {
         chain.push(Seen);
     }
     costs_nothing(&chain.runner());
+}
+
+#[test]
+fn a_chain_that_waits_costs_nothing_in_steady_state() {
+    let scopes = Scopes::new();
+    let runner = Chain::new().with(Seen).with(Seen).with(Seen).with(Seen).with(Seen).around_runner();
+    let request = || {
+        let guard = scopes.begin();
+        let scope = guard.scope();
+        let answer = runner.run(scope.clone(), 1, |request| async move { Ok::<_, ()>(request + 1) });
+        let mut boxed = scope.boxed(answer).erased();
+        Pin::new(&mut boxed).poll(&mut Context::from_waker(Waker::noop()))
+    };
+    (0..3).for_each(|_| assert_eq!(request(), Poll::Ready(Ok(2))));
+    assert_allocs!(0, { (0..100).for_each(|_| assert_eq!(request(), Poll::Ready(Ok(2)))) });
 }
 
 #[test]

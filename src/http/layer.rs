@@ -1,7 +1,8 @@
 //! The tower layer.
 
+use super::around_layer::AroundLayer;
 use super::service::ScopeService;
-use crate::intercept::{Chain, Links, Runner};
+use crate::intercept::{AroundLinks, AroundRunner, Chain, Links, Runner};
 use crate::request::Scopes;
 use tower_layer::Layer;
 
@@ -45,11 +46,29 @@ impl ScopeLayer {
     }
 
     /// Runs every request through `chain`, inside of its scope.
+    ///
+    /// # Panics
+    ///
+    /// When the chain's order is not what an interceptor [asks for](crate::Interceptor::order).
+    #[track_caller]
     pub fn chain<L, Req: 'static, Res: 'static>(self, chain: Chain<L>) -> ScopeLayer<Runner<L, Req, Res>>
     where
         L: Links<Req, Res>,
     {
         ScopeLayer { scopes: self.scopes, chain: chain.runner() }
+    }
+
+    /// Runs every request through a chain of interceptors that wait, inside of its scope.
+    ///
+    /// # Panics
+    ///
+    /// As [`chain`](Self::chain).
+    #[track_caller]
+    pub fn around<L, Req: 'static, Res: 'static>(self, chain: Chain<L>) -> AroundLayer<AroundRunner<L, Req, Res>>
+    where
+        L: AroundLinks<Req, Res>,
+    {
+        AroundLayer::of(self.scopes, chain)
     }
 }
 

@@ -107,8 +107,8 @@ impl<L> Chain<L> {
 /// One interceptor and those outside of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Link<L, I> {
-    outer: L,
-    interceptor: I,
+    pub(super) outer: L,
+    pub(super) interceptor: I,
 }
 
 /// What a [`Chain`] consists of: `()` or [`Link`], or the [`DynLinks`](super::DynLinks) of a [`DynChain`](super::DynChain). Not to be implemented by others.
@@ -172,9 +172,15 @@ pub(super) enum Reached {
 /// The state of one interceptor, and those of the interceptors outside of it.
 #[derive(Debug, Default)]
 pub struct LinkStates<O, S> {
-    outer: O,
-    own: S,
-    reached: Reached,
+    pub(super) outer: O,
+    pub(super) own: S,
+    pub(super) reached: Reached,
+}
+
+impl<O, S> LinkStates<O, S> {
+    pub(super) fn new(outer: O, own: S) -> Self {
+        Self { outer, own, reached: Reached::No }
+    }
 }
 
 impl<O: Reset, S: Reset> Reset for LinkStates<O, S> {
@@ -204,7 +210,7 @@ where
     type States = LinkStates<L::States, I::State>;
 
     fn states(&self) -> Self::States {
-        LinkStates { outer: self.outer.states(), own: I::State::default(), reached: Reached::No }
+        LinkStates::new(self.outer.states(), I::State::default())
     }
 
     fn describe(&self, description: &mut Description) {
