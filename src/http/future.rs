@@ -29,6 +29,10 @@ pin_project! {
     impl<F, P, Res> PinnedDrop for ResponseFuture<F, P, Res> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
+            if this.handle.is_none() {
+                // The response has it: nothing is left here.
+                return;
+            }
             if let Some(guard) = this.guard {
                 if *this.polling { guard.poison() } else { guard.abort() }
             }
@@ -55,6 +59,7 @@ pin_project! {
 }
 
 impl<F, P, Res> ResponseFuture<F, P, Res> {
+    #[inline]
     pub(super) fn new(
         step: ControlFlow<Res, F>,
         passing: P,
@@ -76,6 +81,7 @@ impl<F, P, Res> ResponseFuture<F, P, Res> {
 }
 
 impl<F, Res> Step<F, Res> {
+    #[inline]
     fn poll<E>(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Res, E>>
     where
         F: Future<Output = Result<Res, E>>,
@@ -106,12 +112,10 @@ where
         }
         *this.polling = true;
         let polled = with_current(this.handle, || {
-            let polled = ready!(this.step.as_mut().poll(context)).map(|mut response| {
-                if let Some(passing) = this.passing {
-                    passing.after(&mut response);
-                }
-                response
-            });
+            let mut polled = ready!(this.step.as_mut().poll(context));
+            if let (Ok(response), Some(passing)) = (&mut polled, this.passing.as_mut()) {
+                passing.after(response);
+            }
             // What the inner future and the chain still hold of the request goes before the body is sent.
             this.step.set(Step::Done);
             *this.passing = None;

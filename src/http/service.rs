@@ -65,6 +65,7 @@ impl Begun {
     }
 
     /// Lets the request pass `chain` and calls `inner` with it, in its scope.
+    #[inline]
     pub(super) fn call<C, B, Res, F>(
         self,
         chain: &C,

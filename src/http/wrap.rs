@@ -32,6 +32,7 @@ use http_body::Body;
 /// let service = service_fn(move |request| wrap(&scopes, request, answer));
 /// # let _ = |io: hyper_util::rt::TokioIo<tokio::net::TcpStream>| hyper::server::conn::http1::Builder::new().serve_connection(io, service);
 /// ```
+#[inline]
 pub fn wrap<ReqBody, F, B, E>(
     scopes: &Scopes,
     request: Request<ReqBody>,

@@ -6,23 +6,22 @@
 
 use super::scope::{Scope, ScopeHandle};
 use core::cell::Cell;
+use core::mem::ManuallyDrop;
 
 thread_local! {
-    static CURRENT: Cell<Option<ScopeHandle>> = const { Cell::new(None) };
+    /// Empty whenever nothing is polled, so that there is nothing to drop when the thread ends; that spares the
+    /// bookkeeping of a destructor at each look.
+    static CURRENT: Cell<ManuallyDrop<Option<ScopeHandle>>> = const { Cell::new(ManuallyDrop::new(None)) };
 }
 
 /// The scope of the current request, if it still runs.
 pub(super) fn scope() -> Option<Scope> {
-    // In a dying thread the cell may be gone: no request is polled there.
-    CURRENT
-        .try_with(|cell| {
-            let handle = cell.take();
-            let scope = handle.as_ref().and_then(|handle| handle.enter().ok());
-            cell.set(handle);
-            scope
-        })
-        .ok()
-        .flatten()
+    CURRENT.with(|cell| {
+        let handle = cell.take();
+        let scope = handle.as_ref().and_then(|handle| handle.enter().ok());
+        cell.set(handle);
+        scope
+    })
 }
 
 /// Runs `f` with `handle` as the request that [`Scope::current`] finds on this thread: for those who write their own
@@ -42,21 +41,23 @@ pub(super) fn scope() -> Option<Scope> {
 /// with_current(&mut handle, || assert!(Scope::current().is_some()));
 /// assert!(Scope::current().is_none());
 /// ```
+#[inline]
 pub fn with_current<R>(handle: &mut Option<ScopeHandle>, f: impl FnOnce() -> R) -> R {
     exchange(handle);
     let _back = Exchanged(handle);
     f()
 }
 
+#[inline]
 fn exchange(handle: &mut Option<ScopeHandle>) {
-    // Without the cell the handle stays where it is, on both ways.
-    let _ = CURRENT.try_with(|cell| *handle = cell.replace(handle.take()));
+    CURRENT.with(|cell| *handle = ManuallyDrop::into_inner(cell.replace(ManuallyDrop::new(handle.take()))));
 }
 
 /// Exchanges back when dropped.
 struct Exchanged<'a>(&'a mut Option<ScopeHandle>);
 
 impl Drop for Exchanged<'_> {
+    #[inline]
     fn drop(&mut self) {
         exchange(self.0);
     }

@@ -1,0 +1,111 @@
+//! One http request after another over an in-memory connection, for counting instructions: what a scope costs under hyper and
+//! axum, and what it saves.
+//!
+//! Two runs of different length under callgrind; their difference, by the difference of the lengths, is what a request takes,
+//! the little client included:
+//!
+//! ```sh
+//! cargo build --release --example porch
+//! for way in bare wrapped axum axum-layer axum-around; do for values in 0 16 100; do for requests in 1000 3000; do
+//!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/porch $way $values $requests 2>&1 | grep Collected
+//! done; done; done
+//! ```
+
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
+use ebbtide::http::{ScopeLayer, wrap};
+use ebbtide::{Scope, Scopes};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::error::Error;
+use std::hint::black_box;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tower::Layer;
+
+/// A list on the heap, each value a box.
+struct Boxed {
+    _value: [u64; 4],
+    _next: Option<Box<Boxed>>,
+}
+
+fn boxed(values: u64) {
+    let list = (0..values).fold(None, |next, i| Some(Box::new(Boxed { _value: [i; 4], _next: next })));
+    drop(black_box(list));
+}
+
+/// The same list in the request's arena.
+struct InArena<'s> {
+    _value: [u64; 4],
+    _next: Option<&'s InArena<'s>>,
+}
+
+fn in_arena(values: u64) {
+    let Some(scope) = (values > 0).then(Scope::current).flatten() else { return };
+    let mut arena = scope.arena();
+    let mut list = None;
+    for i in 0..values {
+        let one: &InArena<'_> = arena.alloc(InArena { _value: [i; 4], _next: list });
+        list = Some(one);
+    }
+    black_box(list);
+}
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
+
+fn hello() -> Response<Full<Bytes>> {
+    Response::new(Full::new(Bytes::from_static(b"hello")))
+}
+
+/// Sends so many requests, each after the response to the last.
+async fn client(mut stream: DuplexStream, requests: u64) {
+    let mut response = [0; 1024];
+    for _ in 0..requests {
+        stream.write_all(REQUEST).await.expect("sent");
+        let mut length = 0;
+        while !response[..length].ends_with(b"hello") {
+            length += stream.read(&mut response[length..]).await.expect("answered");
+        }
+    }
+}
+
+async fn serve<S, B>(service: S, requests: u64)
+where
+    S: HttpService<Incoming, ResBody = B, Error: Into<Box<dyn Error + Send + Sync>>>,
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+{
+    let (client_end, server_end) = tokio::io::duplex(64 << 10);
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(server_end), service);
+    let (served, ()) = tokio::join!(connection, client(client_end, requests));
+    served.expect("served");
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let way = arguments.first().map_or("wrapped", String::as_str);
+    let number = |at: usize, default| arguments.get(at).and_then(|number| number.parse().ok()).unwrap_or(default);
+    let (values, requests): (u64, u64) = (number(1, 0), number(2, 1000));
+    let scopes = Scopes::new();
+    let on_heap = Router::new().route("/", get(move || async move { (boxed(values), "hello").1 }));
+    let router = Router::new().route("/", get(move || async move { (in_arena(values), "hello").1 }));
+    match way {
+        "bare" => {
+            let answer = move |_: Request<Incoming>| async move { (boxed(values), Ok::<_, Infallible>(hello())).1 };
+            serve(service_fn(answer), requests).await;
+        }
+        "wrapped" => {
+            let answer = move |_: Request<Incoming>| async move { (in_arena(values), Ok::<_, Infallible>(hello())).1 };
+            serve(service_fn(move |request| wrap(&scopes, request, answer)), requests).await;
+        }
+        "axum" => serve(TowerToHyperService::new(on_heap), requests).await,
+        "axum-layer" => serve(TowerToHyperService::new(router.layer(ScopeLayer::with(scopes))), requests).await,
+        _ => serve(TowerToHyperService::new(ScopeLayer::with(scopes).layer(router)), requests).await,
+    }
+}
