@@ -35,8 +35,8 @@ impl Gathered {
 
 /// A writer into pooled segments: it grows by a segment and never moves what is written.
 ///
-/// It holds at most an eighth more than its bytes, or one segment of 4 KiB if that is more, beyond the room that it began
-/// with and slices that are larger than all before them (those round up to a size class). [`freeze`](Self::freeze) makes
+/// Only its last segment is not full. That one has at most an eighth as much room as all have bytes, or 4 KiB, or a quarter of the
+/// slice that needed it, whichever is most; the first one has what was asked for. [`freeze`](Self::freeze) makes
 /// it [`RopeBytes`]. Its drop gives all segments back.
 ///
 /// # Examples
