@@ -15,6 +15,12 @@ const BELIEVED: usize = 16 << 10;
 /// The first segment in bytes, without a claim that is smaller.
 const FIRST: usize = 4 << 10;
 
+/// What a claim is charged before its first byte: the most that it can take, with the room that a size class or the last
+/// segment has too much.
+fn charge(claimed: usize) -> usize {
+    claimed.saturating_add(claimed / 4).saturating_add(FIRST)
+}
+
 /// What has arrived of one body.
 pub(super) struct Arriving<'a> {
     buffers: &'a BufferPool,
@@ -63,12 +69,13 @@ impl<'a> Arriving<'a> {
         let claimed = claimed.ok_or(Refusal::TooLarge { limit: max_bytes })?;
         let permit = match &limits.budget {
             None => None,
-            Some(budget) if claimed > budget.max_bytes() => {
-                return Err(Refusal::TooLarge { limit: budget.max_bytes() });
-            }
             Some(budget) => {
-                let most = claimed.saturating_add(claimed / 4).saturating_add(FIRST).min(budget.max_bytes());
-                Some(limits.times.admit(budget, most).await.ok_or(Refusal::NoBudget)?)
+                let charge = charge(claimed);
+                if charge > budget.max_bytes() {
+                    // It would wait for ever, and a client that comes again would too.
+                    return Err(Refusal::TooLarge { limit: budget.max_bytes() });
+                }
+                Some(limits.times.admit(budget, charge).await.ok_or(Refusal::NoBudget)?)
             }
         };
         Ok(Self {
@@ -115,7 +122,7 @@ impl<'a> Arriving<'a> {
     fn data(&mut self, mut data: impl Buf, claimed: usize, whole: bool) {
         let pending = data.remaining();
         let mut rope = match mem::replace(&mut self.data, Arrived::Nothing) {
-            Arrived::Nothing if whole => {
+            Arrived::Nothing if whole && data.chunk().len() == pending => {
                 // For hyper's frames, which are `Bytes`, this copies nothing.
                 self.data = Arrived::Frame(data.copy_to_bytes(pending));
                 return;
