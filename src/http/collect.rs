@@ -43,7 +43,7 @@ const TURN: u32 = 128;
 /// the body claims, if it claims at most 16 KiB, or at most [`Limits::contiguous`] while the pool has room for it in
 /// [`max_ahead_bytes`](crate::buffer::BufferPoolBuilder::max_ahead_bytes); else into segments that grow with what has arrived.
 ///
-/// **Memory**: for a claim that is believed one buffer for it; else at most an eighth more than has arrived, or 4 KiB. **Cost**: one copy of each
+/// **Memory**: for a claim that is believed one buffer for it; else at most a twelfth more than has arrived, or 4 KiB. **Cost**: one copy of each
 /// byte, none for a body of one frame.
 ///
 /// # Errors

@@ -103,10 +103,10 @@ async fn excess(frame: usize, buffers: &BufferPool, claims: u64, allowed: fn(usi
 }
 
 #[tokio::test]
-async fn a_body_without_a_claim_holds_an_eighth_more_than_has_arrived() {
+async fn a_body_without_a_claim_holds_a_twelfth_more_than_has_arrived() {
     let buffers = BufferPool::new();
     for frame in [16, 100, 1400] {
-        let beyond = excess(frame, &buffers, 0, |arrived| (arrived + arrived / 8).max(arrived + 4096)).await;
+        let beyond = excess(frame, &buffers, 0, |arrived| (arrived + arrived / 12).max(arrived + 4096)).await;
         assert_eq!(beyond, 0, "frames of {frame} bytes");
     }
     // A frame that needs a segment of its own rounds up to a size class.
