@@ -17,6 +17,8 @@ mod service;
 pub use axum::{BodyRejection, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
 pub use body::ScopeBody;
 pub use collect::{BodyBudget, CollectError, Collected, Limits, collect};
+#[cfg(feature = "spill")]
+pub use collect::{Spill, Spilled, Stored, collect_or_spill};
 pub use future::ResponseFuture;
 pub use layer::ScopeLayer;
 pub use passage::{Passage, Passing};

@@ -12,6 +12,8 @@ mod ends;
 mod read;
 #[path = "http_collect/room.rs"]
 mod room;
+#[path = "http_collect/spill.rs"]
+mod spill;
 #[path = "http_collect/times.rs"]
 mod times;
 #[path = "http_collect/wire.rs"]
