@@ -153,7 +153,7 @@ pub struct BufferPoolBuilder(Limits);
 
 impl Default for BufferPoolBuilder {
     fn default() -> Self {
-        Self(Limits { idle_bytes: 64 << 20, buffer_bytes: 4 << 20, ahead_bytes: 8 << 20, debug: PoolDebug::none() })
+        Self(Limits { idle_bytes: 64 << 20, buffer_bytes: 4 << 20, ahead_bytes: 16 << 20, debug: PoolDebug::none() })
     }
 }
 
@@ -172,7 +172,7 @@ impl BufferPoolBuilder {
     }
 
     /// Bytes that bodies may hold together beyond what has arrived of them, because their clients claimed a size. A body
-    /// that finds this used up grows by segments instead. Default: 8 MiB.
+    /// that finds this used up grows by segments instead. Default: 16 MiB.
     pub fn max_ahead_bytes(mut self, bytes: usize) -> Self {
         self.0.ahead_bytes = bytes;
         self
