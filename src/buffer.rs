@@ -7,13 +7,17 @@ mod block;
 mod buf;
 mod bytes;
 mod classes;
+mod compare;
+mod write;
 
+pub use crate::raw::segment::NoBuffer;
 pub use buf::PooledBuf;
 pub use bytes::PooledBytes;
 
 pub(crate) use block::Block;
 
 use crate::pool::{PoolDebug, PoolStats};
+use ::bytes::Bytes;
 use classes::{Classes, Limits};
 use core::fmt;
 use std::sync::{Arc, OnceLock};
@@ -71,8 +75,58 @@ impl BufferPool {
     ///
     /// When `min_capacity` is more than `isize::MAX`, as `Vec` does. Never trust a client's number: cap it.
     #[must_use]
+    #[inline]
     pub fn get(&self, min_capacity: usize) -> PooledBuf {
         PooledBuf::new(Classes::lease(&self.0.0, min_capacity))
+    }
+
+    /// [`get`](Self::get) that may fail, for a size that comes from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`NoBuffer`], when there can be no such buffer, or no memory for one. The pool's own note of a new buffer, some
+    /// hundred bytes, is an allocation that aborts the process where there is no memory, as those of `Box` do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ebbtide::{BufferPool, buffer::NoBuffer};
+    ///
+    /// let pool = BufferPool::new();
+    /// assert_eq!(pool.try_get(usize::MAX).unwrap_err(), NoBuffer::TooLarge);
+    /// assert!(pool.try_get(4000).unwrap().capacity() >= 4000);
+    /// ```
+    pub fn try_get(&self, min_capacity: usize) -> Result<PooledBuf, NoBuffer> {
+        Classes::try_lease(&self.0.0, min_capacity).map(PooledBuf::new)
+    }
+
+    /// Copies `bytes` into this pool if there are at most `threshold`, and lets go of what they pinned; else they pass.
+    ///
+    /// For small values that are kept: `Bytes` out of a request are slices of the connection's read buffer, and each keeps all
+    /// of it, 8 KiB at least with hyper. Bytes for which there is no memory pass too.
+    ///
+    /// **Cost**: one copy, and the box of [`PooledBytes::into_bytes`]. A buffer has its class's size and a node of
+    /// about a hundred bytes beside it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    ///
+    /// let pool = ebbtide::BufferPool::new();
+    /// let read = Bytes::from(vec![7; 8192]);
+    /// let kept = pool.detach(read.slice(100..164), 1024);
+    /// assert!(read.is_unique());
+    /// assert_eq!(kept, [7; 64][..]);
+    /// ```
+    #[must_use]
+    pub fn detach(&self, bytes: Bytes, threshold: usize) -> Bytes {
+        if bytes.len() > threshold {
+            return bytes;
+        }
+        let Ok(mut buffer) = self.try_get(bytes.len()) else { return bytes };
+        buffer.extend_from_slice(&bytes);
+        buffer.freeze().into_bytes()
     }
 
     /// Frees all idle memory.
@@ -122,7 +176,7 @@ pub struct BufferPoolBuilder(Limits);
 
 impl Default for BufferPoolBuilder {
     fn default() -> Self {
-        Self(Limits { idle_bytes: 64 << 20, buffer_bytes: 4 << 20, debug: PoolDebug::none() })
+        Self(Limits { idle_bytes: 64 << 20, buffer_bytes: 4 << 20, secret: false, debug: PoolDebug::none() })
     }
 }
 
@@ -137,6 +191,20 @@ impl BufferPoolBuilder {
     /// Bytes of the largest buffer that is kept. A larger one is served and never kept. Default: 4 MiB.
     pub fn max_buffer_bytes(mut self, bytes: usize) -> Self {
         self.0.buffer_bytes = bytes;
+        self
+    }
+
+    /// Whether what is written to a buffer is overwritten with zeros before the buffer waits for its next user, and before its
+    /// memory is freed: for secrets. Default: `false`.
+    ///
+    /// All that was written since the last time is wiped, also what a truncation has hidden, and what moved when a buffer
+    /// grew. What was only reserved is not; but room that was lent by
+    /// [`BufMut::chunk_mut`](bytes::BufMut::chunk_mut), as to tokio's `read_buf`, counts as written wholly, for who had it may
+    /// have used more of it than was counted.
+    ///
+    /// **Cost**: a `memset` of what was written, at each return.
+    pub fn zero_on_return(mut self, zero: bool) -> Self {
+        self.0.secret = zero;
         self
     }
 
