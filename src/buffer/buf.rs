@@ -9,6 +9,7 @@ use crate::raw::segment::{NoBuffer, Segment};
 use bytes::BufMut;
 use core::fmt;
 use core::ops::{Deref, DerefMut, Range};
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
 /// Bytes of a buffer that had to grow, at least.
 const GROWN: usize = 512;
@@ -47,11 +48,6 @@ impl PooledBuf {
         let mut buffer = Self(lease);
         buffer.segment_mut().keep(place);
         buffer
-    }
-
-    /// An empty buffer of the same pool with room for `bytes`.
-    pub(super) fn another(&self, bytes: usize) -> Self {
-        Self(Classes::lease(&self.0.payload.value().classes, bytes))
     }
 
     #[inline]
@@ -183,6 +179,10 @@ impl PooledBuf {
         PooledBytes::of(self.0.into_box())
     }
 }
+
+/// As `Vec<u8>`: a panic leaves some bytes written, and others not.
+impl UnwindSafe for PooledBuf {}
+impl RefUnwindSafe for PooledBuf {}
 
 impl Deref for PooledBuf {
     type Target = [u8];

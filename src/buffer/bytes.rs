@@ -10,6 +10,7 @@ use core::borrow::Borrow;
 use core::fmt;
 use core::mem::take;
 use core::ops::{Bound, Deref, RangeBounds};
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::slice;
 
 /// Bytes that `copy_to_bytes` copies rather than share: a box for the share costs as much as the copy.
@@ -197,6 +198,10 @@ impl PooledBytes {
         bytes >= COPIED.max(kept / SHARED_PART)
     }
 }
+
+/// What a panic goes through leaves the bytes as they are, and the way home is the pool's own matter.
+impl UnwindSafe for PooledBytes {}
+impl RefUnwindSafe for PooledBytes {}
 
 /// Gives memory back whose last share is gone.
 #[inline]

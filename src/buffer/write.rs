@@ -56,15 +56,6 @@ impl<'a> Extend<&'a u8> for PooledBuf {
     }
 }
 
-/// A copy in another buffer of the same pool, with room for as much.
-impl Clone for PooledBuf {
-    fn clone(&self) -> Self {
-        let mut copy = self.another(self.capacity());
-        copy.extend_from_slice(self);
-        copy
-    }
-}
-
 impl AsRef<[u8]> for PooledBuf {
     #[inline]
     fn as_ref(&self) -> &[u8] {
