@@ -28,8 +28,13 @@ fn a_freeze_cycle_costs_nothing_and_into_bytes_one_small_box() {
     };
     drop(frozen());
     assert_allocs!(0, {
-        let bytes = frozen();
-        drop((bytes.clone(), bytes.slice(1..3)));
+        for _ in 0..100 {
+            let mut bytes = frozen();
+            drop((bytes.clone(), bytes.slice(1..3), bytes.slice_ref(&bytes[2..]), bytes.split_to(2)));
+            let mut buffer = bytes.try_into_mut().unwrap();
+            buffer.extend_from_slice(b"again");
+            drop(buffer.freeze());
+        }
     });
     let (bytes, report) = AllocReport::of(|| frozen().into_bytes());
     assert_eq!((bytes, report.allocations), (Bytes::from_static(b"hello"), 1));

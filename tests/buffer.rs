@@ -1,6 +1,6 @@
 //! Pooled buffers, as their docs promise them.
 
-use bytes::{Buf, BufMut};
+use bytes::{Buf, BufMut, Bytes};
 use ebbtide::{BufferPool, DropReason, PooledBytes};
 use std::io::Write;
 
@@ -154,4 +154,18 @@ fn a_closed_pool_serves_and_keeps_nothing() {
     drop([pool.get(10), pool.get(100_000)]);
     let stats = pool.stats();
     assert_eq!((stats.idle, stats.live, stats.charged_bytes), (0, 0, 0));
+}
+
+#[test]
+fn detach_copies_up_to_the_threshold_and_passes_the_rest() {
+    let pool = BufferPool::new();
+    let read = Bytes::from(vec![7; 8192]);
+    for (bytes, is_copied) in [(1, true), (64, true), (65, false), (8192, false)] {
+        let kept = pool.detach(read.slice(..bytes), 64);
+        assert_eq!((kept.len(), kept[0], kept.as_ptr() != read.as_ptr()), (bytes, 7, is_copied));
+        assert_eq!(pool.stats().outstanding(), u64::from(is_copied));
+        assert_eq!(read.is_unique(), is_copied);
+    }
+    assert!(pool.detach(read.slice(3..3), 64).is_empty() && read.is_unique());
+    assert_eq!(pool.stats().outstanding(), 0);
 }
