@@ -69,7 +69,12 @@ impl BufferPool {
 
     /// Lends an empty buffer with room for at least `min_capacity` bytes.
     ///
-    /// **Cost**: that of [`Pool::get`](crate::Pool::get), and the search for the size class; an allocation when it has no idle buffer.
+    /// The buffer has the size of the smallest class with that room: 64, 128, 192 or 256 bytes, then four steps to each
+    /// doubling (320, 384, 448, 512, 640..), so that at most a quarter is more than was asked for, or 63 bytes where that
+    /// is more.
+    ///
+    /// **Cost**: that of [`Pool::get`](crate::Pool::get), and the search for the size class; two allocations when it has no idle buffer,
+    /// for its memory and for a node of about a hundred bytes.
     ///
     /// # Panics
     ///

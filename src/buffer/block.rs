@@ -42,3 +42,15 @@ impl Reset for Block {
         self.segment.written().is_empty() && self.segment.is_filled(PoolDebug::POISON)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Block;
+    use crate::pool::Node;
+
+    /// `BufferPool::get` promises so.
+    #[test]
+    fn a_node_takes_about_a_hundred_bytes() {
+        assert!(size_of::<Node<Block>>() <= 112, "{}", size_of::<Node<Block>>());
+    }
+}
