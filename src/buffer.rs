@@ -204,8 +204,10 @@ impl BufferPoolBuilder {
     ///
     /// All that was written since the last time is wiped, also what a truncation has hidden, and what moved when a buffer
     /// grew. What was only reserved is not; but room that was lent by
-    /// [`BufMut::chunk_mut`](bytes::BufMut::chunk_mut), as to tokio's `read_buf`, counts as written wholly, for who had it may
+    /// [`BufMut::chunk_mut`](::bytes::BufMut::chunk_mut), as to tokio's `read_buf`, counts as written wholly, for who had it may
     /// have used more of it than was counted.
+    ///
+    /// A buffer that is forgotten (`mem::forget`) is not wiped.
     ///
     /// **Cost**: a `memset` of what was written, at each return.
     pub fn zero_on_return(mut self, zero: bool) -> Self {

@@ -149,6 +149,7 @@ fn a_part_that_becomes_a_buffer_shows_nothing_of_the_rest() {
 }
 
 #[test]
+#[allow(clippy::op_ref, clippy::cmp_owned)] // Which types compare is what is tested.
 fn frozen_bytes_compare_and_hash_as_slices() {
     let pool = BufferPool::new();
     let (a, b) = (frozen(&pool, b"abc"), frozen(&pool, b"abd"));

@@ -17,8 +17,9 @@ fn holding(pool: &BufferPool, bytes: &[u8]) -> PooledBuf {
 #[test]
 fn text_and_numbers_are_written_as_to_a_string() {
     let mut buffer = BufferPool::new().get(0);
+    const NAME: &str = "a";
     fn write(out: &mut impl std::fmt::Write) {
-        write!(out, "{}-{:04}", "a", 42).unwrap();
+        write!(out, "{}-{:04}", NAME, 42).unwrap();
     }
     write(&mut buffer);
     buffer.write_char('ß').unwrap();
@@ -67,6 +68,7 @@ fn serde_json_writes_into_it() {
 }
 
 #[test]
+#[allow(clippy::op_ref, clippy::cmp_owned)] // Which types compare is what is tested.
 fn buffers_compare_and_hash_as_their_bytes() {
     let pool = BufferPool::new();
     let (a, b) = (holding(&pool, b"abc"), holding(&pool, b"abd"));
