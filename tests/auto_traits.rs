@@ -33,9 +33,9 @@ assert_not_impl_any!(Pooled<Sending>: Sync);
 assert_not_impl_any!(Pooled<u32>: Clone, Copy);
 
 assert_impl_all!(BufferPool: Send, Sync, Clone);
-assert_impl_all!(PooledBuf: Send, Sync);
+assert_impl_all!(PooledBuf: Send, Sync, std::panic::UnwindSafe, std::panic::RefUnwindSafe);
 assert_not_impl_any!(PooledBuf: Clone);
-assert_impl_all!(PooledBytes: Send, Sync, Clone);
+assert_impl_all!(PooledBytes: Send, Sync, Clone, std::panic::UnwindSafe, std::panic::RefUnwindSafe);
 assert_impl_all!(PooledRope: Send, Sync, std::io::Write);
 assert_not_impl_any!(PooledRope: Clone);
 assert_impl_all!(RopeBytes: Send, Sync, Clone, bytes::Buf);
