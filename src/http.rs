@@ -24,7 +24,9 @@ pub use around_layer::{AroundLayer, AroundService};
 #[cfg(feature = "axum")]
 pub use axum::{BodyRejection, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
 pub use body::ScopeBody;
-pub use collect::{CollectError, Collected, Limits, collect};
+pub use collect::{BodyBudget, CollectError, Collected, Limits, collect};
+#[cfg(feature = "spill")]
+pub use collect::{Spill, Spilled, Stored, collect_or_spill};
 pub use future::ResponseFuture;
 pub use interceptor_layer::InterceptorLayer;
 pub use layer::ScopeLayer;
