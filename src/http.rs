@@ -11,6 +11,8 @@ mod around_layer;
 mod axum;
 mod body;
 mod collect;
+#[cfg(feature = "compress")]
+mod compress;
 mod future;
 mod interceptor_layer;
 mod layer;
@@ -27,6 +29,8 @@ pub use body::ScopeBody;
 pub use collect::{BodyBudget, CollectError, Collected, Limits, collect};
 #[cfg(feature = "spill")]
 pub use collect::{Spill, Spilled, Stored, collect_or_spill};
+#[cfg(feature = "compress")]
+pub use compress::{Accepted as AcceptedEncoding, CompressBody, Compression};
 pub use future::ResponseFuture;
 pub use interceptor_layer::InterceptorLayer;
 pub use layer::ScopeLayer;

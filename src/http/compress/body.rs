@@ -1,0 +1,159 @@
+//! A response body that is encoded as it is polled.
+
+use super::accept::Encoding;
+use super::encoder::{Encoder, Encoders, Flush};
+use crate::buffer::{BufferPool, PooledBuf};
+use bytes::{Buf, Bytes};
+use core::error::Error;
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+/// Encoded bytes are handed on once there are so many.
+const FRAME: usize = 16 << 10;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+pin_project! {
+    /// The encoded form of a body: see [`Compression`](super::Compression). What is encoded is handed on in frames of about 16 KiB,
+    /// and earlier whenever the body inside has nothing more to give for now.
+    ///
+    /// It takes an encoder and a buffer at its first poll, and gives both back at its end or drop.
+    pub struct CompressBody<B> {
+        #[pin]
+        inner: B,
+        encoding: Encoding,
+        encoders: Encoders,
+        buffers: BufferPool,
+        state: State,
+    }
+}
+
+enum State {
+    /// Nothing was polled yet.
+    New,
+    Encoding(Stream),
+    /// The encoded end is out, and these are not.
+    Trailers(Option<HeaderMap>),
+    Done,
+}
+
+/// An encoder at work.
+struct Stream {
+    encoder: Encoder,
+    encoded: PooledBuf,
+    /// Whether the encoder may hold something back.
+    is_dirty: bool,
+    buffers: BufferPool,
+}
+
+impl<B> CompressBody<B> {
+    pub(super) fn new(inner: B, encoding: Encoding, encoders: Encoders, buffers: BufferPool) -> Self {
+        Self { inner, encoding, encoders, buffers, state: State::New }
+    }
+}
+
+impl<B> Body for CompressBody<B>
+where
+    B: Body<Error: Into<BoxError>>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut this = self.project();
+        loop {
+            let stream = match this.state {
+                State::New => {
+                    *this.state = State::Encoding(Stream::new(this.encoders.get(*this.encoding), this.buffers));
+                    continue;
+                }
+                State::Encoding(stream) => stream,
+                State::Trailers(trailers) => {
+                    let trailers = trailers.take().map(|trailers| Ok(Frame::trailers(trailers)));
+                    *this.state = State::Done;
+                    return Poll::Ready(trailers);
+                }
+                State::Done => return Poll::Ready(None),
+            };
+            let (step, trailers) = match this.inner.as_mut().poll_frame(context) {
+                Poll::Pending => match stream.flush().transpose() {
+                    Some(flushed) => {
+                        return Poll::Ready(Some(flushed.map(Frame::data).inspect_err(|_| *this.state = State::Done)));
+                    }
+                    None => return Poll::Pending,
+                },
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => (stream.data(data), None),
+                    Err(frame) => (stream.end(), Some(frame.into_trailers().ok())),
+                },
+                Poll::Ready(None) => (stream.end(), Some(None)),
+                Poll::Ready(Some(Err(error))) => (Err(error.into()), None),
+            };
+            if let Some(trailers) = trailers {
+                *this.state = State::Trailers(trailers);
+            }
+            match step {
+                Ok(None) => {}
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Err(error) => {
+                    *this.state = State::Done;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Done | State::Trailers(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.is_end_stream() { SizeHint::with_exact(0) } else { SizeHint::default() }
+    }
+}
+
+impl Stream {
+    fn new(encoder: Encoder, buffers: &BufferPool) -> Self {
+        Self { encoder, encoded: buffers.get(FRAME), is_dirty: false, buffers: buffers.clone() }
+    }
+
+    /// Encodes `data`. Some if that makes a whole frame.
+    fn data(&mut self, mut data: impl Buf) -> Result<Option<Bytes>, BoxError> {
+        while data.has_remaining() {
+            let chunk = data.chunk();
+            self.encoder.encode(chunk, &mut self.encoded, Flush::No)?;
+            self.is_dirty = true;
+            let length = chunk.len();
+            data.advance(length);
+        }
+        Ok((self.encoded.len() >= FRAME).then(|| self.frame()))
+    }
+
+    /// What can be sent while nothing more comes.
+    fn flush(&mut self) -> Result<Option<Bytes>, BoxError> {
+        if core::mem::take(&mut self.is_dirty) {
+            self.encoder.encode(&[], &mut self.encoded, Flush::Sync)?;
+        }
+        Ok((!self.encoded.is_empty()).then(|| self.frame()))
+    }
+
+    /// The encoded end.
+    fn end(&mut self) -> Result<Option<Bytes>, BoxError> {
+        self.encoder.encode(&[], &mut self.encoded, Flush::End)?;
+        Ok(Some(self.frame()))
+    }
+
+    fn frame(&mut self) -> Bytes {
+        core::mem::replace(&mut self.encoded, self.buffers.get(FRAME)).freeze().into_bytes()
+    }
+}
+
+impl<B> fmt::Debug for CompressBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompressBody").field("encoding", &self.encoding).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,211 @@
+//! Compressed responses, as the docs of `Compression` promise them.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::routing::get;
+use bytes::Bytes;
+use ebbtide::http::{Compression, ScopeLayer};
+use ebbtide::{BufferPool, Chain, Scopes};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
+use std::io::Read;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use tower::ServiceExt;
+
+/// JSON as servers send it: much alike, not all the same.
+fn json(bytes: usize) -> Vec<u8> {
+    let mut text = String::from("[");
+    let mut number = 1_u32;
+    while text.len() < bytes {
+        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        text += &format!(r#"{{"id":{number},"name":"item {}","ok":{}}},"#, number % 97, number % 2 == 0);
+    }
+    text.truncate(bytes);
+    text.into_bytes()
+}
+
+fn decoded(encoding: &str, bytes: &[u8]) -> Vec<u8> {
+    match encoding {
+        "gzip" => {
+            let mut plain = Vec::new();
+            let mut decoder = flate2::read::GzDecoder::new(bytes);
+            decoder.read_to_end(&mut plain).expect("gzip");
+            assert!(decoder.into_inner().is_empty(), "nothing follows");
+            plain
+        }
+        "zstd" => {
+            let mut plain = vec![0; 4 << 20];
+            let length = zstd_safe::decompress(&mut plain[..], bytes).expect("zstd");
+            plain.truncate(length);
+            plain
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn accepting(encoding: &'static str) -> HeaderMap {
+    [(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding))].into_iter().collect()
+}
+
+fn response(bytes: &[u8]) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::copy_from_slice(bytes)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+const SIZES: [usize; 8] = [256, 257, 4_095, 4_096, 16_384, 65_536, 100_003, 300_000];
+
+#[tokio::test]
+async fn what_is_compressed_is_what_was_sent_and_encoders_are_used_again() {
+    let (compression, buffers) = (Compression::new(), BufferPool::new());
+    for encoding in ["gzip", "zstd"] {
+        for size in SIZES {
+            let plain = json(size);
+            let compressed = compression.apply(&accepting(encoding), response(&plain), &buffers).unwrap();
+            assert_eq!(compressed.headers()[header::CONTENT_ENCODING], encoding);
+            assert_eq!(compressed.headers()[header::VARY], "accept-encoding");
+            let bytes = compressed.into_body().collect().await.unwrap().to_bytes();
+            assert!(bytes.len() < size, "{size} became {} by {encoding}", bytes.len());
+            assert!(decoded(encoding, &bytes) == plain, "{size}, {encoding}");
+            drop(bytes);
+            assert_eq!(buffers.stats().outstanding(), 0);
+        }
+    }
+    for stats in [compression.gzip_stats(), compression.zstd_stats()] {
+        assert_eq!((stats.outstanding(), stats.live), (0, 1), "one encoder for all of them");
+        assert!(stats.charged_bytes > 100_000, "{stats:?}");
+    }
+}
+
+#[tokio::test]
+async fn frames_of_any_size_and_trailers_pass() {
+    let (compression, buffers) = (Compression::new(), BufferPool::new());
+    let trailers: HeaderMap = [(header::ETAG, HeaderValue::from_static("t"))].into_iter().collect();
+    for encoding in ["gzip", "zstd"] {
+        for piece in [1, 7, 4096, 300_000] {
+            let plain = json(50_000);
+            let data = plain.chunks(piece).map(|piece| Frame::data(Bytes::copy_from_slice(piece)));
+            let frames: Vec<_> = data.chain([Frame::trailers(trailers.clone())]).map(Ok::<_, std::io::Error>).collect();
+            let response = Response::new(StreamBody::new(stream(frames)));
+            let compressed = compression.apply(&accepting(encoding), response, &buffers).unwrap();
+            let collected = compressed.into_body().collect().await.unwrap();
+            assert_eq!(collected.trailers(), Some(&trailers));
+            assert!(decoded(encoding, &collected.to_bytes()) == plain, "{piece}, {encoding}");
+        }
+    }
+}
+
+fn stream<T>(items: Vec<T>) -> futures_util::stream::Iter<std::vec::IntoIter<T>> {
+    futures_util::stream::iter(items)
+}
+
+#[test]
+fn what_is_there_goes_out_while_more_is_waited_for() {
+    let (compression, buffers) = (Compression::new(), BufferPool::new());
+    for encoding in ["gzip", "zstd"] {
+        let (mut sender, body) = http_body_util::channel::Channel::<Bytes, std::io::Error>::new(4);
+        let compressed = compression.apply(&accepting(encoding), Response::new(body), &buffers).unwrap();
+        let mut body = pin!(compressed.into_body());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(http_body::Body::poll_frame(body.as_mut(), &mut context).is_pending());
+        sender.try_send(Frame::data(Bytes::from_static(b"first news"))).unwrap();
+        let Poll::Ready(Some(Ok(frame))) = http_body::Body::poll_frame(body.as_mut(), &mut context) else {
+            panic!("{encoding}: nothing came");
+        };
+        let bytes = frame.into_data().unwrap();
+        if encoding == "gzip" {
+            let mut seen = [0; 10];
+            flate2::read::GzDecoder::new(&bytes[..]).read_exact(&mut seen).unwrap();
+            assert_eq!(&seen, b"first news");
+        } else {
+            assert!(bytes.windows(10).any(|window| window == b"first news"), "a raw block");
+        }
+        assert!(http_body::Body::poll_frame(body.as_mut(), &mut context).is_pending(), "nothing twice");
+    }
+    assert_eq!(buffers.stats().outstanding(), 0, "a body that is given up gives all back");
+    assert_eq!(compression.gzip_stats().outstanding() + compression.zstd_stats().outstanding(), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_fails_fails() {
+    let (compression, buffers) = (Compression::new(), BufferPool::new());
+    let frames = vec![Ok(Frame::data(Bytes::from_static(b"so far"))), Err(std::io::Error::other("so good"))];
+    let response = Response::new(StreamBody::new(stream(frames)));
+    let compressed = compression.apply(&accepting("gzip"), response, &buffers).unwrap();
+    assert_eq!(compressed.into_body().collect().await.unwrap_err().to_string(), "so good");
+    assert_eq!((buffers.stats().outstanding(), compression.gzip_stats().outstanding()), (0, 0));
+    // The encoder was left in the middle of a stream: the next one is whole.
+    let next = compression.apply(&accepting("gzip"), self::response(&json(1000)), &buffers).unwrap();
+    assert!(decoded("gzip", &next.into_body().collect().await.unwrap().to_bytes()) == json(1000));
+    assert_eq!(compression.gzip_stats().live, 1);
+}
+
+#[test]
+fn what_should_not_be_compressed_is_left_alone() {
+    let (compression, buffers) = (Compression::new(), BufferPool::new());
+    let left = |name, value: &'static str, status| {
+        let mut response = response(&json(1000));
+        *response.status_mut() = status;
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        let before = response.headers().clone();
+        let left = compression.apply(&accepting("gzip"), response, &buffers);
+        left.is_err_and(|left| left.headers() == &before)
+    };
+    let ok = StatusCode::OK;
+    for kind in ["image/png", "video/mp4", "application/zip", "application/grpc", "application/grpc+proto"] {
+        assert!(left(header::CONTENT_TYPE, kind, ok), "{kind}");
+    }
+    for kind in ["image/svg+xml", "text/html; charset=utf-8", "application/vnd.api+json", "unheard/of"] {
+        assert!(!left(header::CONTENT_TYPE, kind, ok), "{kind}");
+    }
+    assert!(left(header::CONTENT_TYPE, "text/event-stream", ok));
+    assert!(left(header::CONTENT_ENCODING, "br", ok));
+    assert!(left(header::CONTENT_RANGE, "bytes 0-9/20", ok));
+    assert!(left(header::CACHE_CONTROL, "public, No-Transform", ok));
+    for status in [206, 204, 304] {
+        assert!(left(header::SERVER, "test", StatusCode::from_u16(status).unwrap()), "{status}");
+    }
+    for size in [0, 255] {
+        assert!(compression.apply(&accepting("gzip"), response(&json(size)), &buffers).is_err());
+    }
+    // It varies, though this client gets it plain.
+    let plain = compression.apply(&accepting("br"), response(&json(1000)), &buffers).unwrap_err();
+    assert_eq!(plain.headers()[header::VARY], "accept-encoding");
+    assert!(compression.smallest(2000).apply(&accepting("gzip"), response(&json(1000)), &buffers).is_err());
+}
+
+#[test]
+fn headers_tell_of_the_new_bytes() {
+    let mut response = response(&json(1000));
+    response.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"v1\""));
+    response.headers_mut().insert(header::CONTENT_LENGTH, 1000.into());
+    response.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let compressed = Compression::new().apply(&accepting("zstd"), response, &BufferPool::new()).unwrap();
+    assert_eq!(compressed.headers()[header::ETAG], "W/\"v1\"");
+    assert!(!compressed.headers().contains_key(header::CONTENT_LENGTH));
+    assert!(!compressed.headers().contains_key(header::ACCEPT_RANGES));
+}
+
+#[tokio::test]
+async fn in_a_chain_it_compresses_for_whom_it_may() {
+    let (compression, scopes) = (Compression::new(), Scopes::new());
+    let text = || async { String::from_utf8(json(20_000)).unwrap() };
+    let layer = ScopeLayer::with(scopes.clone()).chain(Chain::new().with(compression.clone()));
+    let app = Router::new().route("/", get(text)).layer(layer);
+    for accepts in ["gzip", "zstd, gzip", "identity"] {
+        for _ in 0..3 {
+            let request = Request::get("/").header("accept-encoding", accepts).body(Body::empty()).unwrap();
+            let response = app.clone().oneshot(request).await.unwrap();
+            let encoding = response.headers().get(header::CONTENT_ENCODING).map(|it| it.to_str().unwrap().to_owned());
+            let bytes = response.into_body().collect().await.unwrap().to_bytes();
+            match encoding {
+                Some(encoding) => assert!(decoded(&encoding, &bytes) == json(20_000) && bytes.len() < 10_000),
+                None => assert!(accepts == "identity" && bytes == json(20_000)),
+            }
+        }
+    }
+    assert_eq!((compression.gzip_stats().live, compression.zstd_stats().live, scopes.stats().open()), (1, 1, 0));
+}
