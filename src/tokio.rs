@@ -1,6 +1,7 @@
-//! Help from a tokio runtime: pools and request slots that are trimmed while nobody uses them, background tasks by tag, the
-//! end of a server.
+//! Help from a tokio runtime: pools and request slots that are trimmed while nobody uses them, reads into pooled memory,
+//! background tasks by tag, the end of a server.
 
+mod read;
 #[cfg(not(feature = "tracing"))]
 #[path = "tokio/no_span.rs"]
 mod span;
@@ -8,6 +9,7 @@ mod span;
 mod span;
 mod tasks;
 
+pub use read::read_pooled;
 pub use tasks::{Stopped, Tasks};
 
 use crate::buffer::BufferPool;
