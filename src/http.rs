@@ -14,7 +14,7 @@ mod passage;
 mod service;
 
 #[cfg(feature = "axum")]
-pub use axum::{BodyRejection, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
+pub use axum::{BodyRejection, JsonError, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
 pub use body::ScopeBody;
 pub use collect::{CollectError, Collected, Limits, collect};
 pub use future::ResponseFuture;

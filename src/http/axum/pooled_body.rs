@@ -1,6 +1,6 @@
 //! The whole request body as an extractor, and pooled bytes as a response.
 
-use crate::buffer::{BufferPool, PooledBytes};
+use crate::buffer::{BufferPool, PooledBuf, PooledBytes};
 use crate::http::collect::{CollectError, Collected, Limits, collect};
 use crate::request::Scope;
 use axum_core::RequestExt;
@@ -129,5 +129,12 @@ impl<S: Sync> FromRequest<S> for PooledBody {
 impl IntoResponse for PooledBytes {
     fn into_response(self) -> Response {
         ([(header::CONTENT_TYPE, "application/octet-stream")], self.into_bytes()).into_response()
+    }
+}
+
+/// What is written, as [`PooledBytes`].
+impl IntoResponse for PooledBuf {
+    fn into_response(self) -> Response {
+        self.freeze().into_response()
     }
 }
