@@ -3,13 +3,17 @@
 //! [`BufferPool::get`] lends a [`PooledBuf`] to write into; [`PooledBuf::freeze`] makes it [`PooledBytes`] to
 //! share and send. The memory goes back when the last of them is dropped, on any thread.
 
+mod ahead;
 mod block;
 mod buf;
 mod bytes;
 mod classes;
+mod rope;
 
+pub use ahead::Ahead;
 pub use buf::PooledBuf;
 pub use bytes::PooledBytes;
+pub use rope::{PooledRope, RopeBytes};
 
 pub(crate) use block::Block;
 
@@ -96,6 +100,33 @@ impl BufferPool {
         self.0.0.close();
     }
 
+    /// The capacity of the buffer that [`get`](Self::get) would lend for `min_capacity` bytes, by its size class.
+    #[must_use]
+    pub fn capacity_for(&self, min_capacity: usize) -> usize {
+        self.0.0.rounded(min_capacity)
+    }
+
+    /// Reserves `bytes` that somebody claims and that have not arrived, within the pool's bound
+    /// ([`max_ahead_bytes`](BufferPoolBuilder::max_ahead_bytes)); `None` when they do not fit in it.
+    ///
+    /// A number only: it lends no memory. Who gets it may take a buffer for the whole claim.
+    #[must_use]
+    pub fn ahead(&self, bytes: usize) -> Option<Ahead<'_>> {
+        self.0.0.ahead.reserve(bytes)
+    }
+
+    /// Bytes that are reserved now by [`ahead`](Self::ahead).
+    #[must_use]
+    pub fn ahead_bytes(&self) -> usize {
+        self.0.0.ahead.used()
+    }
+
+    /// Bytes that were copied once more since the pool began, because somebody asked for a rope in one piece.
+    #[must_use]
+    pub fn gathered_bytes(&self) -> u64 {
+        self.0.0.gathered.bytes()
+    }
+
     /// A snapshot of the pool's numbers, all classes together.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
@@ -122,7 +153,7 @@ pub struct BufferPoolBuilder(Limits);
 
 impl Default for BufferPoolBuilder {
     fn default() -> Self {
-        Self(Limits { idle_bytes: 64 << 20, buffer_bytes: 4 << 20, debug: PoolDebug::none() })
+        Self(Limits { idle_bytes: 64 << 20, buffer_bytes: 4 << 20, ahead_bytes: 8 << 20, debug: PoolDebug::none() })
     }
 }
 
@@ -137,6 +168,13 @@ impl BufferPoolBuilder {
     /// Bytes of the largest buffer that is kept. A larger one is served and never kept. Default: 4 MiB.
     pub fn max_buffer_bytes(mut self, bytes: usize) -> Self {
         self.0.buffer_bytes = bytes;
+        self
+    }
+
+    /// Bytes that bodies may hold together beyond what has arrived of them, because their clients claimed a size. A body
+    /// that finds this used up grows by segments instead. Default: 8 MiB.
+    pub fn max_ahead_bytes(mut self, bytes: usize) -> Self {
+        self.0.ahead_bytes = bytes;
         self
     }
 

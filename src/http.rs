@@ -16,7 +16,7 @@ mod service;
 #[cfg(feature = "axum")]
 pub use axum::{BodyRejection, JsonError, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
 pub use body::ScopeBody;
-pub use collect::{CollectError, Collected, Limits, collect};
+pub use collect::{BodyBudget, CollectError, Collected, Limits, collect};
 pub use future::ResponseFuture;
 pub use layer::ScopeLayer;
 pub use passage::{Passage, Passing};

@@ -58,7 +58,7 @@ mod raw;
 pub mod raw;
 
 pub use arena::{Arena, ArenaFull};
-pub use buffer::{BufferPool, PooledBuf, PooledBytes};
+pub use buffer::{BufferPool, PooledBuf, PooledBytes, PooledRope, RopeBytes};
 pub use intercept::{Chain, Interceptor};
 pub use pool::{DropReason, Pool, PoolBuilder, PoolDebug, PoolStats, Pooled, Reset, Verdict};
 pub use request::{Ending, Outcome, RequestGuard, Scope, ScopeBox, ScopeEnded, ScopeHandle, ScopeStats, Scopes};

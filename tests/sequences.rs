@@ -4,6 +4,8 @@
 mod buffer;
 #[path = "sequences/pool.rs"]
 mod pool;
+#[path = "sequences/rope.rs"]
+mod rope;
 #[path = "sequences/scope.rs"]
 mod scope;
 #[path = "sequences/script.rs"]
@@ -29,6 +31,11 @@ proptest::proptest! {
     #[test]
     fn a_pool_behaves_like_a_list_with_bounds(script in vec(any::<u8>(), 0..LENGTH)) {
         pool::run(&script);
+    }
+
+    #[test]
+    fn ropes_behave_like_flat_vectors(script in vec(any::<u8>(), 0..LENGTH)) {
+        rope::run(&script);
     }
 
     #[test]

@@ -111,6 +111,22 @@ impl PooledBuf {
         }
     }
 
+    /// Appends as much of `bytes` as there is room for and returns how much that was.
+    #[inline]
+    pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
+        self.segment_mut().append(bytes)
+    }
+
+    /// Another buffer of the same pool, empty, with room for `bytes`.
+    pub(super) fn beside(&self, bytes: usize) -> Self {
+        Self(Classes::lease(&self.0.payload.value().classes, bytes))
+    }
+
+    /// Counts `bytes` that are copied to be in one piece.
+    pub(super) fn note_gathered(&self, bytes: usize) {
+        self.0.payload.value().classes.gathered.add(bytes);
+    }
+
     /// Ends the writing: the bytes can be shared, sliced and sent. No heap allocation.
     #[must_use]
     pub fn freeze(self) -> PooledBytes {

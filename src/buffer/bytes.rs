@@ -1,6 +1,8 @@
 //! Frozen bytes: shared, sliced, and back in the pool when the last clone is gone.
 
 use super::block::Block;
+use super::buf::PooledBuf;
+use super::classes::Classes;
 use crate::pool::Node;
 use crate::raw::lease::Lease;
 use crate::raw::shared::Shared;
@@ -37,6 +39,12 @@ impl PooledBytes {
     pub(super) fn new(node: Box<Node<Block>>) -> Self {
         let len = node.payload.value().segment.written().len();
         Self { node: Some(Shared::new(node)), start: 0, len }
+    }
+
+    /// An empty buffer of the same pool, with room for `bytes`; `None` if these bytes have no pool, since there are none.
+    pub(super) fn beside(&self, bytes: usize) -> Option<PooledBuf> {
+        let node = self.node.as_ref()?;
+        Some(PooledBuf::new(Classes::lease(&node.payload.value().classes, bytes)))
     }
 
     /// A part of these bytes, in the same memory.

@@ -4,7 +4,9 @@
 //! four steps buy (two would waste up to half, eight would double the classes that lie idle for an eighth).
 //! Every class is a whole number of cache lines. A class begins to exist with its first buffer.
 
+use super::ahead::Bound;
 use super::block::Block;
+use super::rope::Gathered;
 use crate::pool::{AGE_EVERY, Budget, Home, Node, OwnHooks, PoolDebug, PoolStats, Settings};
 use crate::raw::lease::Lease;
 use parking_lot::Mutex;
@@ -47,6 +49,7 @@ fn class_size(class: usize) -> usize {
 pub(super) struct Limits {
     pub(super) idle_bytes: usize,
     pub(super) buffer_bytes: usize,
+    pub(super) ahead_bytes: usize,
     pub(super) debug: PoolDebug,
 }
 
@@ -64,6 +67,8 @@ pub(super) struct Classes {
     /// The home of buffers that are not kept: larger than the largest class, or made after the close.
     passing: Arc<Home<Block>>,
     bytes: Arc<Budget>,
+    pub(super) ahead: Bound,
+    pub(super) gathered: Gathered,
     limits: Limits,
     /// Held while a class begins and while the pool closes, so that no class begins unseen by the close.
     closed: Mutex<bool>,
@@ -79,6 +84,8 @@ impl Classes {
             homes: (0..classes).map(|_| OnceLock::new()).collect(),
             passing: Home::new(OwnHooks, settings(0, 0, 1, limits.debug), Arc::clone(&bytes)),
             bytes,
+            ahead: Bound::new(limits.ahead_bytes),
+            gathered: Gathered::default(),
             limits,
             closed: Mutex::new(false),
         })
@@ -92,6 +99,12 @@ impl Classes {
             None => (&classes.passing, bytes),
         };
         home.take().unwrap_or_else(|| Home::lease_new(home, Block::new(size, Arc::clone(classes))))
+    }
+
+    /// The capacity of a block for `bytes`. One that is not kept has what was asked for, but for the last cache line.
+    pub(super) fn rounded(&self, bytes: usize) -> usize {
+        let class = class_of(bytes);
+        if class < self.homes.len() { class_size(class) } else { bytes }
     }
 
     /// The home of a class, which begins to exist here if the pool is open.

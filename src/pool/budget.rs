@@ -34,7 +34,8 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    const fn over(limit: usize, within: Option<&'static Self>) -> Self {
+    /// A budget of its own, or within another one.
+    pub(crate) const fn over(limit: usize, within: Option<&'static Self>) -> Self {
         Self { used: AtomicUsize::new(0), limit: AtomicUsize::new(limit), within }
     }
 

@@ -40,7 +40,7 @@ impl PooledBody {
 impl Deref for PooledBody {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        self.0.contiguous()
+        self.0.as_slice().unwrap_or_default()
     }
 }
 
@@ -99,7 +99,7 @@ impl From<CollectError<axum_core::Error>> for BodyRejection {
     fn from(error: CollectError<axum_core::Error>) -> Self {
         match error {
             CollectError::Body(error) if !is_limit(&error) => Self::Unreadable(error),
-            CollectError::Body(_) | CollectError::TooLarge { .. } => Self::TooLarge,
+            _ => Self::TooLarge,
         }
     }
 }
@@ -121,7 +121,10 @@ impl<S: Sync> FromRequest<S> for PooledBody {
         }
         let scope = Scope::current();
         let buffers = scope.as_ref().map_or_else(|| BufferPool::global(), Scope::buffers);
-        Ok(Self(collect(body, buffers, Limits::new(usize::MAX)).await?))
+        let mut collected = collect(body, buffers, Limits::new(usize::MAX)).await?;
+        // Now rather than at the first look: a `Deref` could not give the segments back.
+        collected.contiguous();
+        Ok(Self(collected))
     }
 }
 

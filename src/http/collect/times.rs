@@ -1,0 +1,141 @@
+//! Time limits, and the queue for a budget: what needs tokio.
+//!
+//! A timer is armed when a body has nothing for us, never for one that is all there; it is not moved for each frame, but
+//! looks when it fires whether bytes have come since.
+
+use super::budget::{BodyBudget, Permit};
+use super::error::Refusal;
+use super::limits::Limits;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::Context;
+use core::time::Duration;
+use tokio::sync::{Mutex, Notify};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+/// A time as far away as no server runs: tokio's own cap for a deadline that does not fit.
+const FAR: Duration = Duration::from_secs(86400 * 365 * 30);
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    idle: Option<Duration>,
+    total: Option<Duration>,
+    wait: Option<Duration>,
+}
+
+impl Limits {
+    /// Time without a byte after which a body is given up: [`CollectError::Stalled`](super::CollectError::Stalled), 408. Empty frames are no progress. Default:
+    /// none. Needs the feature `tokio`, and a runtime with its timer on, as [`tokio::time::sleep`] does.
+    ///
+    /// **Cost**: two looks at the clock for each time that the body has nothing ready; none for a body that is all there.
+    #[must_use]
+    pub fn idle_timeout(mut self, time: Duration) -> Self {
+        self.times.idle = Some(time);
+        self
+    }
+
+    /// Time from the first poll after which a body that is not complete is given up:
+    /// [`CollectError::TooSlow`](super::CollectError::TooSlow), 408. Default: none. As [`idle_timeout`](Self::idle_timeout) otherwise.
+    #[must_use]
+    pub fn total_timeout(mut self, time: Duration) -> Self {
+        self.times.total = Some(time);
+        self
+    }
+
+    /// How long a body may wait for room in its [`budget`](Self::budget), before its first byte is read; first come, first
+    /// served. Default: not at all. Needs the feature `tokio`.
+    ///
+    /// Bodies that are under way and grow go before those that wait. Dropping the future leaves the queue.
+    #[must_use]
+    pub fn wait(mut self, time: Duration) -> Self {
+        self.times.wait = Some(time);
+        self
+    }
+}
+
+impl Times {
+    /// A permit for `bytes`, now or within the time to wait.
+    pub(super) async fn admit(self, budget: &BodyBudget, bytes: usize) -> Option<Permit> {
+        match self.wait {
+            None => budget.permit(bytes),
+            Some(time) => timeout(time, budget.queue().admit(budget, bytes)).await.ok(),
+        }
+    }
+}
+
+/// Who waits for a budget.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// Held by the first in line; tokio hands it on in the order of arrival.
+    turn: Mutex<()>,
+    /// Tells the first in line that bytes went back. Kept for the next one if nobody listens.
+    freed: Notify,
+}
+
+impl Queue {
+    pub(super) fn freed(&self) {
+        self.freed.notify_one();
+    }
+
+    async fn admit(&self, budget: &BodyBudget, bytes: usize) -> Permit {
+        let _turn = self.turn.lock().await;
+        loop {
+            if let Some(permit) = budget.permit(bytes) {
+                return permit;
+            }
+            // What was freed since the look is kept in `freed`, and ends this at once.
+            self.freed.notified().await;
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// Watches the time of one body.
+    pub(super) struct Watch {
+        times: Times,
+        begun: Option<Instant>,
+        moved: Option<Instant>,
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+impl Watch {
+    pub(super) fn new(times: Times) -> Self {
+        Self { times, begun: times.total.map(|_| Instant::now()), moved: None, sleep: None }
+    }
+
+    /// Asked when the body has nothing ready; `fresh` says that bytes have come since the last time. Wakes the task when
+    /// the time is over.
+    pub(super) fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, fresh: bool) -> Option<Refusal> {
+        if self.times.idle.is_none() && self.times.total.is_none() {
+            return None;
+        }
+        let mut this = self.project();
+        let now = Instant::now();
+        let moved = *this.moved.insert(this.moved.filter(|_| !fresh).unwrap_or(now));
+        let idle = this.times.idle.map(|after| (later(moved, after), Refusal::Stalled { after }));
+        let total =
+            this.begun.zip(this.times.total).map(|(begun, after)| (later(begun, after), Refusal::TooSlow { after }));
+        let (deadline, refusal) = idle.into_iter().chain(total).min_by_key(|(deadline, _)| *deadline)?;
+        if now >= deadline {
+            return Some(refusal);
+        }
+        if this.sleep.is_none() {
+            this.sleep.set(Some(sleep_until(deadline)));
+        }
+        let mut sleep = this.sleep.as_mut().as_pin_mut()?;
+        // A deadline only moves away, so the timer never fires too late: if it has fired, it is set anew.
+        if sleep.as_mut().poll(context).is_ready() {
+            sleep.as_mut().reset(deadline);
+            if sleep.poll(context).is_ready() {
+                return Some(refusal);
+            }
+        }
+        None
+    }
+}
+
+fn later(from: Instant, after: Duration) -> Instant {
+    from.checked_add(after.min(FAR)).unwrap_or(from)
+}
