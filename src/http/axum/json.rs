@@ -77,7 +77,7 @@ impl<T> From<T> for PooledJson<T> {
 pub enum JsonRejection {
     /// The content type is not JSON. Answers 415.
     ContentType,
-    /// The body was not collected. Answers 413 or 400.
+    /// The body was not collected. Answers 400, 408, 413 or 503.
     Body(BodyRejection),
     /// The body is not JSON. Answers 400.
     Syntax(JsonError),
@@ -121,7 +121,10 @@ impl Error for JsonRejection {
 
 impl IntoResponse for JsonRejection {
     fn into_response(self) -> Response {
-        (self.status(), self.to_string()).into_response()
+        match self {
+            Self::Body(rejection) => rejection.into_response(),
+            other => (other.status(), other.to_string()).into_response(),
+        }
     }
 }
 
