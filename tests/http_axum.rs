@@ -5,13 +5,15 @@ use axum::extract::{DefaultBodyLimit, FromRequest};
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use ebbtide::BufferPool;
-use ebbtide::http::{BodyRejection, JsonRejection, PooledBody, PooledJson};
+use ebbtide::http::{BodyBudget, BodyRejection, JsonRejection, Limits, PooledBody, PooledJson, collect};
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::time::Duration;
 use tower::ServiceExt;
 use tower_http::limit::RequestBodyLimitLayer;
 
@@ -356,4 +358,55 @@ async fn rejections_tell_their_status_without_a_response() {
         (refused.status(), refused.into_response().status()),
         (StatusCode::PAYLOAD_TOO_LARGE, StatusCode::PAYLOAD_TOO_LARGE)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_among_the_extensions_hold_for_both_extractors() {
+    let second = Duration::from_secs(1);
+    let stuck = || Body::from_stream(futures_util::stream::pending::<Result<Bytes, Infallible>>());
+    let slowly = || {
+        let ticks = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), ()))
+        });
+        Body::from_stream(ticks)
+    };
+    let out = BodyBudget::new(10_000);
+    let held = collect(Body::from(vec![0; 9000]), BufferPool::global(), Limits::default().budget(&out)).await.unwrap();
+    let cases: [(_, Limits, &dyn Fn() -> Body, _, _); 6] = [
+        ("bytes", Limits::new(99), &|| Body::from("x".repeat(100)), 413, "request body is too large"),
+        ("frames", Limits::new(99).max_frames(2), &|| streamed(3, "x", false), 413, "request body is too large"),
+        ("a stall", Limits::new(99).idle_timeout(second), &stuck, 408, "request body came too slowly"),
+        ("time", Limits::new(99).total_timeout(second), &slowly, 408, "request body came too slowly"),
+        (
+            "budget",
+            Limits::default().budget(&out),
+            &|| Body::from("x".repeat(5000)),
+            503,
+            "no room for the request body now",
+        ),
+        (
+            "bytes of axum's",
+            Limits::new(usize::MAX),
+            &|| Body::from("x".repeat(3 << 20)),
+            413,
+            "request body is too large",
+        ),
+    ];
+    for (what, limits, body, status, says) in cases {
+        let app = routes().layer(Extension(limits));
+        for path in ["/ours", "/ours/bytes"] {
+            let request = Request::post(path).header(header::CONTENT_TYPE, "application/json").body(body()).unwrap();
+            let response = app.clone().oneshot(request).await.unwrap();
+            let retry = response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!(retry.as_deref(), (status == 503).then_some("1"), "{path}: {what}");
+            let answer = Answer::of(response).await;
+            assert_eq!((answer.status.as_u16(), &*answer.text), (status, says), "{path}: {what}");
+        }
+    }
+    drop(held);
+    let app = routes().layer(Extension(Limits::default().budget(&out)));
+    let request = Request::post("/ours/bytes").body(Body::from("x".repeat(5000))).unwrap();
+    assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
+    assert_eq!(out.used_bytes(), 0);
 }
