@@ -22,6 +22,9 @@ use tower_layer::Layer;
 /// Wait for budget with `Limits::wait` (feature `tokio`) rather than refuse at once: the client is not asked for its body
 /// while it waits, and not told `100 continue`.
 ///
+/// Not for a request whose client waits for an answer before it has sent everything, such as a stream of calls in both
+/// directions: it would wait for ever. gRPC clients see a refusal as the code that they map its HTTP status to.
+///
 /// The memory comes from [`buffers`](Self::buffers), else from the scope's [`buffers`](crate::Scope::buffers) below a
 /// [`ScopeLayer`](super::ScopeLayer), else from [`BufferPool::global`]. It goes back when the inner service drops the body.
 ///
