@@ -20,6 +20,8 @@ pub use axum::{BodyRejection, JsonError, JsonRejection, Local, MissingScope, Poo
 pub use body::ScopeBody;
 pub use buffer_body::{BufferBodyFuture, BufferBodyLayer, BufferBodyService};
 pub use collect::{BodyBudget, CollectError, Collected, Limits, collect};
+#[cfg(feature = "spill")]
+pub use collect::{Spill, Spilled, Stored, collect_or_spill};
 pub use future::ResponseFuture;
 pub use layer::ScopeLayer;
 pub use passage::{Passage, Passing};

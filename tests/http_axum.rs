@@ -371,7 +371,7 @@ async fn limits_among_the_extensions_hold_for_both_extractors() {
         });
         Body::from_stream(ticks)
     };
-    let out = BodyBudget::new(10_000);
+    let out = BodyBudget::new(20_000);
     let held = collect(Body::from(vec![0; 9000]), BufferPool::global(), Limits::default().budget(&out)).await.unwrap();
     let cases: [(_, Limits, &dyn Fn() -> Body, _, _); 6] = [
         ("bytes", Limits::new(99), &|| Body::from("x".repeat(100)), 413, "request body is too large"),
@@ -381,7 +381,7 @@ async fn limits_among_the_extensions_hold_for_both_extractors() {
         (
             "budget",
             Limits::default().budget(&out),
-            &|| Body::from("x".repeat(5000)),
+            &|| Body::from("x".repeat(8000)),
             503,
             "no room for the request body now",
         ),
@@ -406,7 +406,7 @@ async fn limits_among_the_extensions_hold_for_both_extractors() {
     }
     drop(held);
     let app = routes().layer(Extension(Limits::default().budget(&out)));
-    let request = Request::post("/ours/bytes").body(Body::from("x".repeat(5000))).unwrap();
+    let request = Request::post("/ours/bytes").body(Body::from("x".repeat(8000))).unwrap();
     assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
     assert_eq!(out.used_bytes(), 0);
 }

@@ -3,7 +3,7 @@
 
 use bytes::{Buf, Bytes};
 use ebbtide::BufferPool;
-use ebbtide::http::{BodyBudget, BufferBodyLayer, BufferBodyService, Collected, Limits, ScopeLayer};
+use ebbtide::http::{BodyBudget, BufferBodyLayer, BufferBodyService, Collected, Limits, ScopeLayer, collect};
 use http::{HeaderMap, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
 use std::convert::Infallible;
@@ -137,16 +137,16 @@ async fn the_inner_service_gets_the_whole_request() {
 
 #[tokio::test]
 async fn a_request_without_a_body_is_passed_on_at_once_and_takes_no_memory() {
-    let budget = BodyBudget::new(5000);
+    let budget = BodyBudget::new(8000);
     let (buffers, layer) = layer(Limits::default().budget(&budget));
     let other = BufferPool::new();
-    let all = http_body_util::Full::new(&[0; 5000][..]);
-    let _held = ebbtide::http::collect(all, &other, Limits::default().budget(&budget)).await.unwrap();
-    assert_eq!(budget.used_bytes(), 5000, "nothing is left for anybody");
+    let rest = collect(whole(0, &[&[0; 6000]]).into_body(), &other, Limits::default().budget(&budget)).await.unwrap();
+    let refused = collect(whole(0, &[b"x"]).into_body(), &other, Limits::default().budget(&budget)).await;
+    assert_eq!(refused.unwrap_err().status(), 503, "nothing is left for anybody");
     let service = layer.layer(Echo::default());
     let empty = Request::new(http_body_util::Empty::<Bytes>::new());
     assert_eq!(service.oneshot(empty).await.unwrap().status(), 200);
-    assert_eq!(buffers.stats().made, 0);
+    assert_eq!((buffers.stats().made, rest.len()), (0, 6000));
 }
 
 /// What a request is answered with, and whether the inner service was called.
@@ -161,10 +161,10 @@ async fn answer(limits: Limits, request: Request<Fed>) -> (Response<String>, boo
 #[tokio::test(start_paused = true)]
 async fn every_refusal_has_its_status_and_never_reaches_the_inner_service() {
     let second = Duration::from_secs(1);
-    let out = BodyBudget::new(10_000);
+    let out = BodyBudget::new(20_000);
     let _held = {
         let limits = Limits::default().budget(&out);
-        ebbtide::http::collect(http_body_util::Full::new(&[0; 9000][..]), BufferPool::global(), limits).await.unwrap()
+        collect(http_body_util::Full::new(&[0; 9000][..]), BufferPool::global(), limits).await.unwrap()
     };
     let (_open, stalls) = fed(0);
     let (feed, fails) = fed(0);
@@ -185,8 +185,8 @@ async fn every_refusal_has_its_status_and_never_reaches_the_inner_service() {
         ("fails", Limits::new(100), fails, 400),
         ("stalls", Limits::new(100).idle_timeout(second), stalls, 408),
         ("is too slow", Limits::new(100).idle_timeout(second).total_timeout(second), slow, 408),
-        ("finds no room", Limits::default().budget(&out), whole(5000, &[b"x"]), 503),
-        ("waits for room in vain", Limits::default().budget(&out).wait(second), whole(5000, &[b"x"]), 503),
+        ("finds no room", Limits::default().budget(&out), whole(8000, &[b"x"]), 503),
+        ("waits for room in vain", Limits::default().budget(&out).wait(second), whole(8000, &[b"x"]), 503),
     ];
     for (what, limits, request, status) in cases {
         let (response, called) = answer(limits, request).await;

@@ -21,7 +21,8 @@ impl Bound {
 
     /// Reserves `bytes`, wholly or not at all.
     pub(super) fn reserve(&self, bytes: usize) -> Option<Ahead<'_>> {
-        self.0.reserve(bytes).then_some(Ahead { bound: self, bytes, arrived: 0 })
+        // Lazily made: a reservation that is dropped gives back.
+        self.0.reserve(bytes).then(|| Ahead { bound: self, bytes, arrived: 0 })
     }
 
     pub(super) fn used(&self) -> usize {

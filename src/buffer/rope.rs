@@ -1,7 +1,7 @@
 //! Bytes in several pooled segments: what grows without copying, and without holding much more than it has.
 //!
 //! A buffer that doubles holds up to twice its bytes, three times while it copies. A rope adds a segment of about a
-//! tenth of what is there, so it holds at most an eighth more than its bytes, or one small segment; nothing is
+//! sixteenth of what is there, so it holds at most a twelfth more than its bytes, or one small segment; nothing is
 //! copied twice until somebody asks for one slice.
 
 use super::{PooledBuf, PooledBytes};
@@ -16,8 +16,8 @@ use std::{io, mem};
 const SMALLEST: usize = 4 << 10;
 /// The largest one in bytes: beyond it, more bytes to a segment save nothing that shows.
 const LARGEST: usize = 256 << 10;
-/// The share of what is there that a segment is asked for. A size class adds up to a quarter, which makes an eighth.
-const SHARE: usize = 10;
+/// The share of what is there that a segment is asked for. A size class adds up to a quarter, which makes a twelfth.
+const SHARE: usize = 16;
 
 /// Bytes that were copied once more because somebody asked a rope for one slice.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl Gathered {
 
 /// A writer into pooled segments: it grows by a segment and never moves what is written.
 ///
-/// Only its last segment is not full. That one has at most an eighth as much room as all have bytes, or 4 KiB, or a quarter of the
+/// Only its last segment is not full. That one has at most a twelfth as much room as all have bytes, or 4 KiB, or a quarter of the
 /// slice that needed it, whichever is most; the first one has what was asked for. [`freeze`](Self::freeze) makes
 /// it [`RopeBytes`]. Its drop gives all segments back.
 ///

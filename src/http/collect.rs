@@ -14,6 +14,10 @@ mod error;
 mod limits;
 #[cfg(feature = "tokio")]
 mod read;
+#[cfg(feature = "spill")]
+mod spill;
+#[cfg(feature = "spill")]
+mod spilled;
 #[cfg(not(feature = "tokio"))]
 #[path = "collect/no_times.rs"]
 mod times;
@@ -24,6 +28,11 @@ pub use budget::BodyBudget;
 pub use collected::Collected;
 pub use error::CollectError;
 pub use limits::Limits;
+#[cfg(feature = "spill")]
+pub use {
+    spill::{Spill, Stored, collect_or_spill},
+    spilled::Spilled,
+};
 
 use crate::buffer::BufferPool;
 use arriving::Arriving;
@@ -43,7 +52,7 @@ const TURN: u32 = 128;
 /// the body claims, if it claims at most 16 KiB, or at most [`Limits::contiguous`] while the pool has room for it in
 /// [`max_ahead_bytes`](crate::buffer::BufferPoolBuilder::max_ahead_bytes); else into segments that grow with what has arrived.
 ///
-/// **Memory**: for a claim that is believed one buffer for it; else at most an eighth more than has arrived, or 4 KiB. **Cost**: one copy of each
+/// **Memory**: for a claim that is believed one buffer for it; else at most a twelfth more than has arrived, or 4 KiB. **Cost**: one copy of each
 /// byte, none for a body of one frame.
 ///
 /// # Errors
@@ -72,8 +81,8 @@ pub async fn collect<B: Body>(
     buffers: &BufferPool,
     limits: Limits,
 ) -> Result<Collected, CollectError<B::Error>> {
-    let mut arriving =
-        Arriving::admitted(body.size_hint().lower(), buffers, &limits).await.map_err(CollectError::widen)?;
+    let admitted = Arriving::admitted(body.size_hint().lower(), usize::MAX, buffers, &limits).await;
+    let mut arriving = admitted.map_err(CollectError::widen)?;
     let mut body = pin!(body);
     let mut watch = pin!(Watch::new(limits.times));
     let mut pace = Pace::default();

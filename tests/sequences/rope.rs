@@ -133,7 +133,7 @@ impl Model {
             write(rope, &bytes);
             model.extend_from_slice(&bytes);
             if rope.capacity() > before {
-                *spare = SEGMENT.max(model.len() / 8).max(size / 4);
+                *spare = SEGMENT.max(model.len() / 12).max(size / 4);
             }
         }
     }

@@ -132,7 +132,8 @@ impl From<CollectError<axum_core::Error>> for BodyRejection {
                 Self::TooLarge
             }
             CollectError::Stalled { .. } | CollectError::TooSlow { .. } => Self::TooSlow,
-            CollectError::NoBudget => Self::NoBudget,
+            // Nothing goes to a file here; if it did, there would be no room in it either.
+            CollectError::NoBudget | CollectError::Spill(_) => Self::NoBudget,
         }
     }
 }

@@ -15,6 +15,12 @@ const BELIEVED: usize = 16 << 10;
 /// The first segment in bytes, without a claim that is smaller.
 const FIRST: usize = 4 << 10;
 
+/// What a claim is charged before its first byte: the most that it can take, with the room that a size class or the last
+/// segment has too much.
+fn charge(claimed: usize) -> usize {
+    claimed.saturating_add(claimed / 4).saturating_add(FIRST)
+}
+
 /// What has arrived of one body.
 pub(super) struct Arriving<'a> {
     buffers: &'a BufferPool,
@@ -22,14 +28,16 @@ pub(super) struct Arriving<'a> {
     max_frames: u64,
     contiguous: usize,
     frames: u64,
-    data: Arrived,
+    /// Bytes that were taken out again.
+    pub(super) drained: u64,
+    pub(super) data: Arrived,
     /// What is reserved in one buffer and has not arrived.
     ahead: Option<Ahead<'a>>,
     permit: Option<Permit>,
-    trailers: Option<Box<HeaderMap>>,
+    pub(super) trailers: Option<Box<HeaderMap>>,
 }
 
-enum Arrived {
+pub(super) enum Arrived {
     Nothing,
     /// One frame, which is said to be all.
     Frame(Bytes),
@@ -37,11 +45,19 @@ enum Arrived {
 }
 
 impl Arrived {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Nothing => 0,
             Self::Frame(frame) => frame.len(),
             Self::Copied(rope) => rope.len(),
+        }
+    }
+
+    pub(super) fn finish(self) -> Data {
+        match self {
+            Self::Nothing => Data::default(),
+            Self::Frame(frame) => Data::Frame(frame),
+            Self::Copied(rope) => Data::Pooled(rope.freeze()),
         }
     }
 
@@ -56,19 +72,25 @@ impl Arrived {
 }
 
 impl<'a> Arriving<'a> {
-    /// Ready for a body that claims `claimed` bytes, when it is admitted.
-    pub(super) async fn admitted(claimed: u64, buffers: &'a BufferPool, limits: &Limits) -> Result<Self, Refusal> {
+    /// Ready for a body that claims `claimed` bytes, of which at most `memory` will be here at once, when it is admitted.
+    pub(super) async fn admitted(
+        claimed: u64,
+        memory: usize,
+        buffers: &'a BufferPool,
+        limits: &Limits,
+    ) -> Result<Self, Refusal> {
         let max_bytes = limits.max_bytes;
         let claimed = usize::try_from(claimed).ok().filter(|&claimed| claimed <= max_bytes);
         let claimed = claimed.ok_or(Refusal::TooLarge { limit: max_bytes })?;
         let permit = match &limits.budget {
             None => None,
-            Some(budget) if claimed > budget.max_bytes() => {
-                return Err(Refusal::TooLarge { limit: budget.max_bytes() });
-            }
             Some(budget) => {
-                let most = claimed.saturating_add(claimed / 4).saturating_add(FIRST).min(budget.max_bytes());
-                Some(limits.times.admit(budget, most).await.ok_or(Refusal::NoBudget)?)
+                let charge = charge(claimed.min(memory));
+                if charge > budget.max_bytes() {
+                    // It would wait for ever, and a client that comes again would too.
+                    return Err(Refusal::TooLarge { limit: budget.max_bytes() });
+                }
+                Some(limits.times.admit(budget, charge).await.ok_or(Refusal::NoBudget)?)
             }
         };
         Ok(Self {
@@ -77,6 +99,7 @@ impl<'a> Arriving<'a> {
             max_frames: limits.frames(),
             contiguous: limits.contiguous,
             frames: 0,
+            drained: 0,
             data: Arrived::Nothing,
             ahead: None,
             permit,
@@ -99,7 +122,9 @@ impl<'a> Arriving<'a> {
             }
         };
         let bytes = data.remaining();
-        if bytes > self.max_bytes - self.data.len() {
+        let here = self.data.len();
+        let arrived = usize::try_from(self.drained).map_or(usize::MAX, |drained| drained.saturating_add(here));
+        if bytes > self.max_bytes.saturating_sub(arrived) {
             return Err(Refusal::TooLarge { limit: self.max_bytes });
         }
         if bytes > 0 {
@@ -115,7 +140,7 @@ impl<'a> Arriving<'a> {
     fn data(&mut self, mut data: impl Buf, claimed: usize, whole: bool) {
         let pending = data.remaining();
         let mut rope = match mem::replace(&mut self.data, Arrived::Nothing) {
-            Arrived::Nothing if whole => {
+            Arrived::Nothing if whole && data.chunk().len() == pending => {
                 // For hyper's frames, which are `Bytes`, this copies nothing.
                 self.data = Arrived::Frame(data.copy_to_bytes(pending));
                 return;
@@ -164,11 +189,6 @@ impl<'a> Arriving<'a> {
         if let Some(permit) = &mut permit {
             permit.shrink_to(held);
         }
-        let data = match self.data {
-            Arrived::Nothing => Data::default(),
-            Arrived::Frame(frame) => Data::Frame(frame),
-            Arrived::Copied(rope) => Data::Pooled(rope.freeze()),
-        };
-        Collected::new(data, self.trailers, permit)
+        Collected::new(self.data.finish(), self.trailers, permit)
     }
 }

@@ -4,6 +4,7 @@ use core::convert::Infallible;
 use core::fmt;
 use core::time::Duration;
 use http::StatusCode;
+use std::io;
 
 /// Why a body was not collected. What had arrived is dropped, and its memory is back in the pool.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub enum CollectError<E> {
     },
     /// The budget of all bodies was used up. 503: it may fare better later.
     NoBudget,
+    /// The file for it could not be made or written (feature `spill`). 503.
+    Spill(io::Error),
     /// The body itself failed. 400.
     Body(E),
 }
@@ -42,7 +45,7 @@ impl<E> CollectError<E> {
         match self {
             Self::TooLarge { .. } | Self::TooManyFrames { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Stalled { .. } | Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::NoBudget => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoBudget | Self::Spill(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Body(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -56,6 +59,7 @@ impl<E: fmt::Display> fmt::Display for CollectError<E> {
             Self::Stalled { after } => write!(f, "no byte of the body came for {after:?}"),
             Self::TooSlow { after } => write!(f, "body was not complete after {after:?}"),
             Self::NoBudget => f.write_str("no room for the body now"),
+            Self::Spill(error) => write!(f, "body could not be stored: {error}"),
             Self::Body(error) => write!(f, "body failed: {error}"),
         }
     }
@@ -64,6 +68,7 @@ impl<E: fmt::Display> fmt::Display for CollectError<E> {
 impl<E: core::error::Error + 'static> core::error::Error for CollectError<E> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
+            Self::Spill(error) => Some(error),
             Self::Body(error) => Some(error),
             _ => None,
         }
@@ -82,6 +87,7 @@ impl Refusal {
             Self::Stalled { after } => CollectError::Stalled { after },
             Self::TooSlow { after } => CollectError::TooSlow { after },
             Self::NoBudget => CollectError::NoBudget,
+            Self::Spill(error) => CollectError::Spill(error),
             Self::Body(never) => match never {},
         }
     }

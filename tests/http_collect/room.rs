@@ -1,0 +1,163 @@
+//! Where the bytes are copied to: one buffer for a claim that is believed, else segments.
+
+use super::bodies::{Script, Step, pattern};
+use bytes::{Buf, Bytes};
+use ebbtide::BufferPool;
+use ebbtide::http::{BodyBudget, Limits, collect};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+const MANY: usize = 1 << 30;
+
+#[tokio::test]
+async fn a_believed_claim_is_copied_once_into_one_buffer() {
+    for size in [100, 16 << 10, 60_000, 1 << 20, 4 << 20] {
+        let (buffers, bytes) = (BufferPool::new(), pattern(size));
+        let body = Script::frames(&bytes, 16_000.min(size / 3)).honest();
+        let collected = collect(body, &buffers, Limits::new(MANY)).await.unwrap();
+        assert!(collected.as_slice() == Some(&bytes[..]), "{size} bytes are in one piece");
+        assert_eq!((buffers.stats().made, buffers.gathered_bytes(), buffers.ahead_bytes()), (1, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_claim_beyond_the_contiguous_limit_grows_by_segments() {
+    let (buffers, bytes) = (BufferPool::new(), pattern(100_000));
+    let limits = || Limits::new(MANY).contiguous(99_999);
+    let collected = collect(Script::frames(&bytes, 9000).honest(), &buffers, limits()).await.unwrap();
+    assert!(collected.as_slice().is_none());
+    let collected = collect(Script::frames(&bytes, 9000).honest(), &buffers, limits().contiguous(100_000)).await;
+    assert!(collected.unwrap().as_slice().is_some());
+}
+
+#[tokio::test]
+async fn a_claim_that_finds_no_room_ahead_grows_by_segments_and_is_gathered_on_demand() {
+    let (buffers, bytes) = (BufferPool::builder().max_ahead_bytes(0).build(), pattern(300_000));
+    let mut collected = collect(Script::frames(&bytes, 9000).honest(), &buffers, Limits::new(MANY)).await.unwrap();
+    assert!(collected.as_slice().is_none() && buffers.stats().outstanding() > 5);
+    assert!(collected.contiguous() == &bytes[..]);
+    assert!(collected.as_slice() == Some(&bytes[..]));
+    assert_eq!((buffers.stats().outstanding(), buffers.gathered_bytes()), (1, 300_000));
+    collected.contiguous();
+    assert_eq!(buffers.gathered_bytes(), 300_000, "once is enough");
+}
+
+#[tokio::test]
+async fn what_is_reserved_ahead_goes_back_as_bytes_arrive() {
+    let buffers = BufferPool::new();
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let look = |buffers: &BufferPool| {
+        let (buffers, seen) = (buffers.clone(), Arc::clone(&seen));
+        Step::Look(Box::new(move || seen.lock().unwrap().push(buffers.ahead_bytes())))
+    };
+    let half = pattern(1 << 19);
+    let steps = [Step::Data(half.slice(..1000)), look(&buffers), Step::Data(half.slice(1000..)), look(&buffers)];
+    let body = Script::new(steps).then(Step::Data(half.clone())).then(look(&buffers)).honest();
+    let collected = collect(body, &buffers, Limits::new(MANY)).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), [(1 << 20) - 1000, 1 << 19, 0]);
+    assert_eq!(collected.len(), 1 << 20);
+}
+
+#[tokio::test]
+async fn all_claims_together_reserve_no_more_than_the_bound() {
+    let buffers = BufferPool::builder().max_ahead_bytes(3 << 20).build();
+    let mut waiting = Vec::new();
+    for _ in 0..10 {
+        let body = Script::new([Step::Data(pattern(1000)), Step::Stop]).claiming(1 << 20);
+        let mut future = Box::pin(collect(body, &buffers, Limits::new(MANY)));
+        assert!(futures_poll(future.as_mut()).is_none());
+        waiting.push(future);
+    }
+    assert_eq!(buffers.ahead_bytes(), 3 * ((1 << 20) - 1000));
+    assert_eq!(buffers.stats().outstanding(), 10);
+    drop(waiting);
+    assert_eq!((buffers.ahead_bytes(), buffers.stats().outstanding()), (0, 0));
+}
+
+/// Polls once.
+fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
+/// The most bytes held beyond `allowed(arrived)` at any frame of a body of a megabyte.
+async fn excess(frame: usize, buffers: &BufferPool, claims: u64, allowed: fn(usize) -> usize) -> usize {
+    let budget = BodyBudget::new(MANY);
+    let worst = Arc::new(AtomicUsize::new(0));
+    let bytes = pattern(1 << 20);
+    let mut steps = Vec::new();
+    for start in (0..bytes.len()).step_by(frame) {
+        let end = bytes.len().min(start + frame);
+        steps.push(Step::Data(bytes.slice(start..end)));
+        let (budget, worst) = (budget.clone(), Arc::clone(&worst));
+        steps.push(Step::Look(Box::new(move || {
+            worst.fetch_max(budget.used_bytes().saturating_sub(allowed(end)), Relaxed);
+        })));
+    }
+    let body = Script::new(steps).claiming(claims);
+    let collected = collect(body, buffers, Limits::new(MANY).max_frames(1 << 30).budget(&budget)).await.unwrap();
+    assert!(collected.into_bytes() == bytes);
+    worst.load(Relaxed)
+}
+
+#[tokio::test]
+async fn a_body_without_a_claim_holds_a_twelfth_more_than_has_arrived() {
+    let buffers = BufferPool::new();
+    for frame in [16, 100, 1400] {
+        let beyond = excess(frame, &buffers, 0, |arrived| (arrived + arrived / 12).max(arrived + 4096)).await;
+        assert_eq!(beyond, 0, "frames of {frame} bytes");
+    }
+    // A frame that needs a segment of its own rounds up to a size class.
+    for frame in [8192, 65_536, 417_000] {
+        let beyond = excess(frame, &buffers, 0, |arrived| arrived + arrived / 4).await;
+        assert_eq!(beyond, 0, "frames of {frame} bytes");
+    }
+}
+
+#[tokio::test]
+async fn segments_are_no_larger_than_the_rest_of_a_claim() {
+    let buffers = BufferPool::builder().max_ahead_bytes(0).build();
+    let bytes = pattern(200_000);
+    let budget = BodyBudget::new(MANY);
+    let limits = Limits::new(MANY).budget(&budget);
+    let collected = collect(Script::frames(&bytes, 1000).honest(), &buffers, limits).await.unwrap();
+    assert!(budget.used_bytes() - 200_000 < 2000, "{}", budget.used_bytes());
+    drop(collected);
+}
+
+#[tokio::test]
+async fn a_claim_of_a_gigabyte_with_ten_bytes_takes_one_page() {
+    let buffers = BufferPool::new();
+    let body = Script::new([Step::Data(Bytes::from_static(b"ten bytes.")), Step::Stop]).claiming(1 << 30);
+    let mut future = Box::pin(collect(body, &buffers, Limits::new(usize::MAX)));
+    assert!(futures_poll(future.as_mut()).is_none());
+    assert_eq!((buffers.stats().made, buffers.ahead_bytes()), (1, 0));
+    drop(future);
+    // What is idle is charged with what it retains.
+    assert!((4096..4500).contains(&buffers.stats().charged_bytes), "{:?}", buffers.stats());
+}
+
+#[tokio::test]
+async fn a_claim_that_is_too_small_does_no_harm() {
+    let (buffers, bytes) = (BufferPool::new(), pattern(100_000));
+    for claims in [1, 50_000, 99_999] {
+        let body = Script::frames(&bytes, 7000).claiming(claims);
+        let mut collected = collect(body, &buffers, Limits::new(MANY)).await.unwrap();
+        assert!(collected.contiguous() == &bytes[..], "claimed {claims}");
+    }
+}
+
+#[tokio::test]
+async fn data_of_any_kind_is_collected_in_several_chunks_too() {
+    let buffers = BufferPool::new();
+    let pieces = || Bytes::from_static(b"in ").chain(&b"several "[..]).chain(Bytes::from_static(b"pieces"));
+    // Alone it is not in one piece, so it is copied to pooled memory as several are.
+    let one = collect(Script::new([Step::Data(pieces())]), &buffers, Limits::new(MANY)).await.unwrap();
+    assert_eq!((one.as_slice(), buffers.stats().outstanding()), (Some(&b"in several pieces"[..]), 1));
+    drop(one);
+    let body = Script::new([Step::Data(pieces()), Step::Data(pieces())]);
+    let two = collect(body, &buffers, Limits::new(MANY)).await.unwrap();
+    assert_eq!(two.as_slice(), Some(&b"in several piecesin several pieces"[..]));
+}
