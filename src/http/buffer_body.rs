@@ -28,7 +28,7 @@ use tower_layer::Layer;
 /// The memory comes from [`buffers`](Self::buffers), else from the scope's [`buffers`](crate::Scope::buffers) below a
 /// [`ScopeLayer`](super::ScopeLayer), else from [`BufferPool::global`]. It goes back when the inner service drops the body.
 ///
-/// **Cost**: that of [`collect`](super::collect), a clone of the inner service, and one heap allocation for a request with a body.
+/// **Cost**: that of [`collect`](super::collect), a clone of the inner service, and for a request with a body one heap allocation, two with a budget.
 ///
 /// # Examples
 ///

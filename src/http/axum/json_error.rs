@@ -17,8 +17,8 @@ enum Reason {
 }
 
 impl JsonError {
-    /// Looks for the field that `error` is said of. To follow the path costs an allocation for each key of an
-    /// object, which documents without a fault need not pay: so the document is read once more.
+    /// Looks for the field that `error` is said of. To follow the path costs allocations for each key of an object (11,600 for
+    /// 58 KB in `tests/http_allocations.rs`), which documents without a fault need not pay: so the document is read once more.
     #[cold]
     pub(super) fn find<T: DeserializeOwned>(bytes: &[u8], error: serde_json::Error) -> Self {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
