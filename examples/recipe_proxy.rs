@@ -1,5 +1,5 @@
-//! A reverse proxy that sends a request again when its upstream fails: the body is in pooled memory, and a clone of it shares that. The upstream
-//! hears nothing of a client that is slow or goes away. It talks to itself and ends.
+//! A reverse proxy that sends a request again when its upstream fails: a clone of the body shares its pooled memory. The
+//! upstream hears nothing of a client that is slow or goes away. It talks to itself and ends.
 //!
 //! ```sh
 //! cargo run --example recipe_proxy

@@ -17,10 +17,10 @@ use tower_layer::Layer;
 
 /// Collects each request's body, within [`Limits`], before the inner service is called with `Request<Collected>`.
 ///
-/// It stands in front of any service over `http` types that can be cloned: an axum router, tonic, hyper. A body that is refused answers with
-/// the status of its [`CollectError`](super::CollectError) and an empty body: 400, 408, 413, or 503 with a `retry-after`.
-/// Wait for budget with `Limits::wait` (feature `tokio`) rather than refuse at once: the client is not asked for its body
-/// while it waits, and not told `100 continue`.
+/// It stands in front of any service over `http` types that can be cloned: an axum router, tonic, hyper. A body that is
+/// refused answers with the status of its [`CollectError`](super::CollectError) and an empty body: 400, 408, 413, or 503
+/// with a `retry-after`. Wait for budget with `Limits::wait` (feature `tokio`) rather than refuse at once: the client is
+/// not asked for its body while it waits, and not told `100 continue`.
 ///
 /// Not for a request whose client waits for an answer before it has sent everything, such as a stream of calls in both
 /// directions: it would wait for ever. gRPC clients see a refusal as the code that they map its HTTP status to.
@@ -28,7 +28,8 @@ use tower_layer::Layer;
 /// The memory comes from [`buffers`](Self::buffers), else from the scope's [`buffers`](crate::Scope::buffers) below a
 /// [`ScopeLayer`](super::ScopeLayer), else from [`BufferPool::global`]. It goes back when the inner service drops the body.
 ///
-/// **Cost**: that of [`collect`](super::collect), a clone of the inner service, and for a request with a body one heap allocation, two with a budget.
+/// **Cost**: that of [`collect`](super::collect), a clone of the inner service, and for a request with a body one heap
+/// allocation, two with a budget.
 ///
 /// # Examples
 ///
