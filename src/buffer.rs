@@ -8,8 +8,11 @@ mod block;
 mod buf;
 mod bytes;
 mod classes;
+mod compare;
 mod rope;
+mod write;
 
+pub use crate::raw::segment::NoBuffer;
 pub use ahead::Ahead;
 pub use buf::PooledBuf;
 pub use bytes::PooledBytes;
@@ -18,6 +21,7 @@ pub use rope::{PooledRope, RopeBytes};
 pub(crate) use block::Block;
 
 use crate::pool::{PoolDebug, PoolStats};
+use ::bytes::Bytes;
 use classes::{Classes, Limits};
 use core::fmt;
 use std::sync::{Arc, OnceLock};
@@ -69,14 +73,69 @@ impl BufferPool {
 
     /// Lends an empty buffer with room for at least `min_capacity` bytes.
     ///
-    /// **Cost**: that of [`Pool::get`](crate::Pool::get), and the search for the size class; an allocation when it has no idle buffer.
+    /// The buffer has the size of the smallest class with that room: 64, 128, 192 or 256 bytes, then four steps to each
+    /// doubling (320, 384, 448, 512, 640..), so that at most a quarter is more than was asked for, or 63 bytes where that
+    /// is more.
+    ///
+    /// **Cost**: that of [`Pool::get`](crate::Pool::get), and the search for the size class; two allocations when it has no idle buffer,
+    /// for its memory and for a node of about a hundred bytes. The first buffer of a class makes the class, some 12 KB.
     ///
     /// # Panics
     ///
     /// When `min_capacity` is more than `isize::MAX`, as `Vec` does. Never trust a client's number: cap it.
     #[must_use]
+    #[inline]
     pub fn get(&self, min_capacity: usize) -> PooledBuf {
         PooledBuf::new(Classes::lease(&self.0.0, min_capacity))
+    }
+
+    /// [`get`](Self::get) that may fail, for a size that comes from elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`NoBuffer`], when there can be no such buffer, or no memory for one. The pool's own note of a new buffer, some
+    /// hundred bytes, is an allocation that aborts the process where there is no memory, as those of `Box` do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ebbtide::{BufferPool, buffer::NoBuffer};
+    ///
+    /// let pool = BufferPool::new();
+    /// assert_eq!(pool.try_get(usize::MAX).unwrap_err(), NoBuffer::TooLarge);
+    /// assert!(pool.try_get(4000).unwrap().capacity() >= 4000);
+    /// ```
+    pub fn try_get(&self, min_capacity: usize) -> Result<PooledBuf, NoBuffer> {
+        Classes::try_lease(&self.0.0, min_capacity).map(PooledBuf::new)
+    }
+
+    /// Copies `bytes` into this pool if there are at most `threshold`, and lets go of what they pinned; else they pass.
+    ///
+    /// For small values that are kept: `Bytes` out of a request are slices of the connection's read buffer, and each keeps all
+    /// of it, 8 KiB at least with hyper. Bytes for which there is no memory pass too.
+    ///
+    /// **Cost**: one copy, and the box of [`PooledBytes::into_bytes`]. A 64-byte body that is kept then takes some 200 bytes with all
+    /// that belongs to it, instead of 8 KiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    ///
+    /// let pool = ebbtide::BufferPool::new();
+    /// let read = Bytes::from(vec![7; 8192]);
+    /// let kept = pool.detach(read.slice(100..164), 1024);
+    /// assert!(read.is_unique());
+    /// assert_eq!(kept, [7; 64][..]);
+    /// ```
+    #[must_use]
+    pub fn detach(&self, bytes: Bytes, threshold: usize) -> Bytes {
+        if bytes.len() > threshold {
+            return bytes;
+        }
+        let Ok(mut buffer) = self.try_get(bytes.len()) else { return bytes };
+        buffer.extend_from_slice(&bytes);
+        buffer.freeze().into_bytes()
     }
 
     /// Frees all idle memory.
@@ -153,7 +212,13 @@ pub struct BufferPoolBuilder(Limits);
 
 impl Default for BufferPoolBuilder {
     fn default() -> Self {
-        Self(Limits { idle_bytes: 64 << 20, buffer_bytes: 4 << 20, ahead_bytes: 8 << 20, debug: PoolDebug::none() })
+        Self(Limits {
+            idle_bytes: 64 << 20,
+            buffer_bytes: 4 << 20,
+            ahead_bytes: 16 << 20,
+            secret: false,
+            debug: PoolDebug::none(),
+        })
     }
 }
 
@@ -172,9 +237,25 @@ impl BufferPoolBuilder {
     }
 
     /// Bytes that bodies may hold together beyond what has arrived of them, because their clients claimed a size. A body
-    /// that finds this used up grows by segments instead. Default: 8 MiB.
+    /// that finds this used up grows by segments instead. Default: 16 MiB.
     pub fn max_ahead_bytes(mut self, bytes: usize) -> Self {
         self.0.ahead_bytes = bytes;
+        self
+    }
+
+    /// Whether what is written to a buffer is overwritten with zeros before the buffer waits for its next user, and before its
+    /// memory is freed: for secrets. Default: `false`.
+    ///
+    /// All that was written since the last time is wiped, also what a truncation has hidden, and what moved when a buffer
+    /// grew. What was only reserved is not; but room that was lent by
+    /// [`BufMut::chunk_mut`](::bytes::BufMut::chunk_mut), as to tokio's `read_buf`, counts as written wholly, for who had it may
+    /// have used more of it than was counted.
+    ///
+    /// A buffer that is forgotten (`mem::forget`) is not wiped.
+    ///
+    /// **Cost**: a `memset` of what was written, at each return.
+    pub fn zero_on_return(mut self, zero: bool) -> Self {
+        self.0.secret = zero;
         self
     }
 

@@ -3,6 +3,12 @@
 use bytes::Bytes;
 use ebbtide::bench::{AllocReport, CountingAllocator, live, peak, reset_peak, totals};
 use ebbtide::{BufferPool, Chain, Interceptor, Pool, Reset, Scopes, Verdict, assert_allocs};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
@@ -28,12 +34,62 @@ fn a_freeze_cycle_costs_nothing_and_into_bytes_one_small_box() {
     };
     drop(frozen());
     assert_allocs!(0, {
-        let bytes = frozen();
-        drop((bytes.clone(), bytes.slice(1..3)));
+        for _ in 0..100 {
+            let mut bytes = frozen();
+            drop((bytes.clone(), bytes.slice(1..3), bytes.slice_ref(&bytes[2..]), bytes.split_to(2)));
+            let mut buffer = bytes.try_into_mut().unwrap();
+            buffer.extend_from_slice(b"again");
+            drop(buffer.freeze());
+        }
     });
     let (bytes, report) = AllocReport::of(|| frozen().into_bytes());
     assert_eq!((bytes, report.allocations), (Bytes::from_static(b"hello"), 1));
     assert!(report.bytes < 64, "{report:?}");
+}
+
+/// Allocations of a hyper server and its client, both on this thread, in fifty requests whose response is `body`.
+fn allocations_served<B: bytes::Buf + Send + 'static>(body: impl Fn() -> B + Clone + Send + 'static) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (client, server) = tokio::io::duplex(64 << 10);
+    let service = service_fn(move |_: Request<hyper::body::Incoming>| {
+        std::future::ready(Ok::<_, Infallible>(Response::new(Full::new(body()))))
+    });
+    runtime.spawn(async move { http1::Builder::new().serve_connection(TokioIo::new(server), service).await });
+    let (mut client, connection) =
+        runtime.block_on(hyper::client::conn::http1::handshake(TokioIo::new(client))).expect("a connection");
+    runtime.spawn(connection);
+    let mut requests = |count: usize| {
+        runtime.block_on(async {
+            for _ in 0..count {
+                client.ready().await.unwrap();
+                let response = client.send_request(Request::new(Empty::<Bytes>::new())).await.unwrap();
+                let mut body = response.into_body();
+                let mut arrived = 0;
+                while let Some(frame) = body.frame().await {
+                    arrived += frame.unwrap().data_ref().map_or(0, Bytes::len);
+                }
+                assert_eq!(arrived, SERVED.len());
+            }
+        });
+    };
+    requests(20);
+    AllocReport::of(|| requests(50)).1.allocations
+}
+
+const SERVED: &[u8] = &[7; 1000];
+
+#[test]
+fn hyper_serves_frozen_bytes_at_no_allocation_of_their_own() {
+    let pool = BufferPool::new();
+    let frozen = move || {
+        let mut buffer = pool.get(SERVED.len());
+        buffer.extend_from_slice(SERVED);
+        buffer.freeze()
+    };
+    // What costs nothing itself, so that the rest is hyper's.
+    let least = allocations_served(|| SERVED);
+    assert_eq!(allocations_served(frozen.clone()), least);
+    assert_eq!(allocations_served(move || frozen().into_bytes()), least + 50, "one small box each");
 }
 
 #[derive(Default)]

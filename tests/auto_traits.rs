@@ -1,12 +1,13 @@
 //! The table of auto traits: what may move between threads and what may be shared, both ways.
 
 use ebbtide::arena::{ArenaAlloc, ArenaFull, ArenaString, ArenaVec, IntoIter, Refused};
-use ebbtide::http::{Collected, PooledBody, ScopeBody, ScopeLayer};
+use ebbtide::buffer::Ahead;
+use ebbtide::http::{BodyBudget, Collected, Limits, PooledBody, ScopeBody, ScopeLayer, Spill, Spilled, Stored};
 use ebbtide::intercept::Runner;
 use ebbtide::request::{Cleanup, Ended, LocalBusy, LocalRef};
 use ebbtide::{
-    Arena, BufferPool, Chain, Pool, PoolStats, Pooled, PooledBuf, PooledBytes, RequestGuard, Scope, ScopeBox,
-    ScopeEnded, ScopeHandle, Scopes,
+    Arena, BufferPool, Chain, Pool, PoolStats, Pooled, PooledBuf, PooledBytes, PooledRope, RequestGuard, RopeBytes,
+    Scope, ScopeBox, ScopeEnded, ScopeHandle, Scopes,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use std::cell::Cell;
@@ -32,9 +33,14 @@ assert_not_impl_any!(Pooled<Sending>: Sync);
 assert_not_impl_any!(Pooled<u32>: Clone, Copy);
 
 assert_impl_all!(BufferPool: Send, Sync, Clone);
-assert_impl_all!(PooledBuf: Send, Sync);
+assert_impl_all!(PooledBuf: Send, Sync, std::panic::UnwindSafe, std::panic::RefUnwindSafe);
 assert_not_impl_any!(PooledBuf: Clone);
-assert_impl_all!(PooledBytes: Send, Sync, Clone);
+assert_impl_all!(PooledBytes: Send, Sync, Clone, std::panic::UnwindSafe, std::panic::RefUnwindSafe);
+assert_impl_all!(PooledRope: Send, Sync, std::io::Write);
+assert_not_impl_any!(PooledRope: Clone);
+assert_impl_all!(RopeBytes: Send, Sync, Clone, bytes::Buf);
+assert_impl_all!(Ahead<'static>: Send, Sync);
+assert_not_impl_any!(Ahead<'static>: Clone);
 
 assert_impl_all!(Scopes: Send, Sync, Clone);
 assert_impl_all!(RequestGuard: Send, Sync);
@@ -78,7 +84,12 @@ assert_impl_all!(Chain: Send, Sync);
 assert_impl_all!(ScopeLayer: Send, Sync, Clone);
 assert_impl_all!(ScopeBody<u32>: Send, Sync, Unpin);
 assert_not_impl_any!(ScopeBody<Neither>: Send, Sync);
-assert_impl_all!(Collected: Send, Sync);
+assert_impl_all!(Collected: Send, Sync, Clone, Unpin);
+assert_impl_all!(Limits: Send, Sync, Clone);
+assert_impl_all!(BodyBudget: Send, Sync, Clone);
+assert_impl_all!(Spill: Send, Sync, Clone);
+assert_impl_all!(Stored: Send, Sync, Clone, Unpin);
+assert_impl_all!(Spilled: Send, Sync, Clone, Unpin);
 assert_impl_all!(PooledBody: Send, Sync);
 
 assert_impl_all!(PoolStats: Copy, Debug, UnwindSafe);

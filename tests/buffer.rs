@@ -1,7 +1,8 @@
 //! Pooled buffers, as their docs promise them.
 
-use bytes::{Buf, BufMut};
-use ebbtide::{BufferPool, DropReason, PooledBytes};
+use bytes::{Buf, BufMut, Bytes};
+use ebbtide::{BufferPool, DropReason, PoolDebug, PooledBuf, PooledBytes};
+use std::borrow::Borrow;
 use std::io::Write;
 
 const SIZES: [usize; 9] = [0, 1, 511, 512, 513, 4096, 100_000, 1 << 20, (1 << 20) + 1];
@@ -32,6 +33,81 @@ fn no_byte_of_an_earlier_use_is_visible() {
     assert_eq!(&second[..], b"new");
     let frozen = second.freeze();
     assert_eq!((frozen.len(), frozen.chunk(), frozen.slice(..).len()), (3, &b"new"[..], 3));
+}
+
+/// Ways by which a buffer shows bytes: all of them, whatever it was.
+const LOOKS: [(&str, fn(PooledBuf) -> Vec<u8>); 16] = [
+    ("deref", |buffer| buffer.to_vec()),
+    ("deref mut", |mut buffer| buffer.iter_mut().map(|byte| *byte).collect()),
+    ("as ref", |buffer| AsRef::<[u8]>::as_ref(&buffer).to_vec()),
+    ("as mut", |mut buffer| AsMut::<[u8]>::as_mut(&mut buffer).to_vec()),
+    ("borrow", |buffer| Borrow::<[u8]>::borrow(&buffer).to_vec()),
+    ("iterator", |buffer| (&buffer).into_iter().copied().collect()),
+    ("grown", |mut buffer| {
+        buffer.reserve(100_000);
+        buffer.to_vec()
+    }),
+    ("resized", |mut buffer| {
+        buffer.resize(2000, 0);
+        buffer.to_vec()
+    }),
+    ("truncated to more", |mut buffer| {
+        buffer.truncate(2000);
+        buffer.to_vec()
+    }),
+    ("frozen", |buffer| buffer.freeze().to_vec()),
+    ("sliced", |buffer| buffer.freeze().slice(..).to_vec()),
+    ("split", |buffer| {
+        let mut bytes = buffer.freeze();
+        [&bytes.split_off(1)[..], &bytes.split_to(1)[..], &bytes[..]].concat()
+    }),
+    ("thawed", |buffer| buffer.freeze().try_into_mut().unwrap().to_vec()),
+    ("thawed in part, and written on", |buffer| {
+        let part = buffer.freeze().slice(1..);
+        let mut buffer = part.try_into_mut().unwrap();
+        buffer.put_bytes(1, 500);
+        buffer.to_vec()
+    }),
+    ("as bytes", |buffer| buffer.freeze().into_bytes().to_vec()),
+    ("copied to bytes", |buffer| {
+        let mut bytes = buffer.freeze();
+        bytes.copy_to_bytes(bytes.len()).to_vec()
+    }),
+];
+
+#[test]
+fn no_byte_of_an_earlier_use_is_visible_through_any_look() {
+    const EARLIER: u8 = 0xAA;
+    let pool = BufferPool::new();
+    // The classes that the looks go through.
+    for size in [1000, 10_000, 100_000] {
+        let mut earlier = pool.get(size);
+        earlier.put_bytes(EARLIER, earlier.capacity());
+    }
+    for (name, look) in LOOKS {
+        let mut earlier = pool.get(1000);
+        earlier.put_bytes(EARLIER, earlier.capacity());
+        let address = earlier.as_ptr();
+        drop(earlier);
+        let mut buffer = pool.get(1000);
+        assert_eq!(buffer.as_ptr(), address, "the same memory");
+        buffer.extend_from_slice(b"new");
+        let seen = look(buffer);
+        assert!(!seen.is_empty() && !seen.contains(&EARLIER), "{name}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_watched_pool_of_secrets_finds_no_damage() {
+    let switches = PoolDebug::none().poison().verify();
+    let pool = BufferPool::builder().zero_on_return(true).debug(switches).build();
+    for bytes in [10, 3000, 1, 3000] {
+        let mut buffer = pool.get(3000);
+        buffer.put_bytes(7, bytes);
+        assert_eq!(buffer.chunk_mut().len(), buffer.capacity() - bytes);
+        drop(buffer.freeze());
+    }
+    assert_eq!((pool.stats().drops(DropReason::Damaged), pool.stats().live), (0, 1));
 }
 
 #[test]
@@ -154,4 +230,18 @@ fn a_closed_pool_serves_and_keeps_nothing() {
     drop([pool.get(10), pool.get(100_000)]);
     let stats = pool.stats();
     assert_eq!((stats.idle, stats.live, stats.charged_bytes), (0, 0, 0));
+}
+
+#[test]
+fn detach_copies_up_to_the_threshold_and_passes_the_rest() {
+    let pool = BufferPool::new();
+    let read = Bytes::from(vec![7; 8192]);
+    for (bytes, is_copied) in [(1, true), (64, true), (65, false), (8192, false)] {
+        let kept = pool.detach(read.slice(..bytes), 64);
+        assert_eq!((kept.len(), kept[0], kept.as_ptr() != read.as_ptr()), (bytes, 7, is_copied));
+        assert_eq!(pool.stats().outstanding(), u64::from(is_copied));
+        assert_eq!(read.is_unique(), is_copied);
+    }
+    assert!(pool.detach(read.slice(3..3), 64).is_empty() && read.is_unique());
+    assert_eq!(pool.stats().outstanding(), 0);
 }

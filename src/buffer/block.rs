@@ -2,7 +2,7 @@
 
 use super::classes::Classes;
 use crate::pool::{PoolDebug, Reset, Verdict};
-use crate::raw::segment::Segment;
+use crate::raw::segment::{NoBuffer, Segment};
 use std::sync::Arc;
 
 /// A segment and the classes that it came from.
@@ -13,8 +13,8 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(super) fn new(bytes: usize, classes: Arc<Classes>) -> Self {
-        Self { segment: Segment::new(bytes), classes }
+    pub(super) fn new(bytes: usize, secret: bool, classes: &Arc<Classes>) -> Result<Self, NoBuffer> {
+        Ok(Self { segment: Segment::new(bytes, secret)?, classes: Arc::clone(classes) })
     }
 
     pub(crate) fn segment(&self) -> &Segment {
@@ -23,9 +23,10 @@ impl Block {
 }
 
 impl Reset for Block {
-    /// The bytes stay in memory, and nobody can read them: only what is written after this is visible.
+    /// The bytes stay in memory, unless they are secrets, and nobody can read them: only what is written after this is
+    /// visible.
     fn reset(&mut self) -> Verdict {
-        self.segment.truncate(0);
+        self.segment.clear();
         Verdict::Keep
     }
 
@@ -39,5 +40,17 @@ impl Reset for Block {
 
     fn is_clean(&self) -> bool {
         self.segment.written().is_empty() && self.segment.is_filled(PoolDebug::POISON)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Block;
+    use crate::pool::Node;
+
+    /// `BufferPool::get` promises so.
+    #[test]
+    fn a_node_takes_about_a_hundred_bytes() {
+        assert!(size_of::<Node<Block>>() <= 112, "{}", size_of::<Node<Block>>());
     }
 }

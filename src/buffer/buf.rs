@@ -5,16 +5,24 @@ use super::bytes::PooledBytes;
 use super::classes::Classes;
 use crate::pool::Node;
 use crate::raw::lease::Lease;
-use crate::raw::segment::Segment;
+use crate::raw::segment::{NoBuffer, Segment};
+use bytes::BufMut;
 use core::fmt;
-use core::ops::{Deref, DerefMut};
-use std::io;
+use core::ops::{Deref, DerefMut, Range};
+use core::panic::{RefUnwindSafe, UnwindSafe};
+
+/// Bytes of a buffer that had to grow, at least.
+const GROWN: usize = 512;
 
 /// A growable byte buffer on lease from a [`BufferPool`](crate::BufferPool). One word.
 ///
 /// It derefs to the bytes that were written, and to no others: what an earlier request left in the memory
-/// cannot be read. It is written by [`extend_from_slice`](Self::extend_from_slice), [`std::io::Write`] or
-/// [`bytes::BufMut`]. Its drop gives the memory back; `mem::forget` only loses it.
+/// cannot be read. It is written by [`extend_from_slice`](Self::extend_from_slice), [`std::io::Write`], [`fmt::Write`],
+/// `Extend` or [`bytes::BufMut`]. Its drop gives the memory back; `mem::forget` only loses it.
+///
+/// A reader into [`BufMut::chunk_mut`], as tokio's `read_buf` is, fills all that the buffer has before it grows; a
+/// full one then doubles. Reading to the end of a stream takes one read more than there are bytes: who knows their
+/// number asks for one byte more.
 ///
 /// # Examples
 ///
@@ -30,8 +38,16 @@ use std::io;
 pub struct PooledBuf(Lease<Node<Block>>);
 
 impl PooledBuf {
+    #[inline]
     pub(super) fn new(lease: Lease<Node<Block>>) -> Self {
         Self(lease)
+    }
+
+    /// A buffer that was frozen, of which the bytes at `place` are left.
+    pub(super) fn of(lease: Lease<Node<Block>>, place: Range<usize>) -> Self {
+        let mut buffer = Self(lease);
+        buffer.segment_mut().keep(place);
+        buffer
     }
 
     #[inline]
@@ -66,6 +82,7 @@ impl PooledBuf {
     }
 
     /// Forgets all bytes but the first `len`.
+    #[inline]
     pub fn truncate(&mut self, len: usize) {
         self.segment_mut().truncate(len);
     }
@@ -77,8 +94,8 @@ impl PooledBuf {
 
     /// Makes room for `additional` bytes more.
     ///
-    /// **Cost** when there is no room: a larger buffer from the pool, at least twice as large, and a copy of what is
-    /// written; the old buffer goes back.
+    /// **Cost** when there is no room: a larger buffer from the pool, at least twice as large and 512 bytes, and a copy of
+    /// what is written; the old buffer goes back.
     ///
     /// # Panics
     ///
@@ -90,12 +107,43 @@ impl PooledBuf {
         }
     }
 
+    /// [`reserve`](Self::reserve) that may fail, and leaves the buffer as it was then.
+    ///
+    /// # Errors
+    ///
+    /// [`NoBuffer`], when there can be no such buffer, or no memory for one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ebbtide::{BufferPool, buffer::NoBuffer};
+    ///
+    /// let mut buffer = BufferPool::new().get(100);
+    /// assert_eq!(buffer.try_reserve(usize::MAX), Err(NoBuffer::TooLarge));
+    /// assert_eq!(buffer.try_reserve(1000), Ok(()));
+    /// assert!(buffer.capacity() >= 1000);
+    /// ```
+    pub fn try_reserve(&mut self, additional: usize) -> Result<(), NoBuffer> {
+        if additional > self.capacity() - self.len() { self.try_grow(additional) } else { Ok(()) }
+    }
+
     #[cold]
     fn grow(&mut self, additional: usize) {
-        let needed = self.len().checked_add(additional).expect("capacity overflow");
-        let mut larger = Self(Classes::lease(&self.0.payload.value().classes, needed.max(self.capacity() * 2)));
+        if let Err(full) = self.try_grow(additional) {
+            full.fail(self.len().saturating_add(additional));
+        }
+    }
+
+    fn try_grow(&mut self, additional: usize) -> Result<(), NoBuffer> {
+        let needed = self.len().checked_add(additional).ok_or(NoBuffer::TooLarge)?;
+        let wanted = needed.max(self.capacity().saturating_mul(2)).max(GROWN);
+        let classes = &self.0.payload.value().classes;
+        // Where there is no memory for twice as much there may be some for as much as is needed.
+        let lease = Classes::try_lease(classes, wanted).or_else(|_| Classes::try_lease(classes, needed))?;
+        let mut larger = Self(lease);
         larger.segment_mut().append(self);
         *self = larger;
+        Ok(())
     }
 
     /// Appends `bytes`.
@@ -127,12 +175,30 @@ impl PooledBuf {
         self.0.payload.value().classes.gathered.add(bytes);
     }
 
-    /// Ends the writing: the bytes can be shared, sliced and sent. No heap allocation.
+    /// Makes the buffer `len` bytes long: it forgets those behind, or appends `byte` as often as need be.
+    ///
+    /// # Panics
+    ///
+    /// As [`reserve`](Self::reserve).
+    pub fn resize(&mut self, len: usize, byte: u8) {
+        match len.checked_sub(self.len()) {
+            Some(more) => self.put_bytes(byte, more),
+            None => self.truncate(len),
+        }
+    }
+
+    /// Ends the writing: the bytes can be shared, sliced and sent. No heap allocation. A buffer without bytes goes back at
+    /// once. [`PooledBytes::try_into_mut`] is the way back.
     #[must_use]
+    #[inline]
     pub fn freeze(self) -> PooledBytes {
-        PooledBytes::new(self.0.into_box())
+        PooledBytes::of(self.0.into_box())
     }
 }
+
+/// As `Vec<u8>`: a panic leaves some bytes written, and others not.
+impl UnwindSafe for PooledBuf {}
+impl RefUnwindSafe for PooledBuf {}
 
 impl Deref for PooledBuf {
     type Target = [u8];
@@ -146,32 +212,6 @@ impl DerefMut for PooledBuf {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         self.segment_mut().written_mut()
-    }
-}
-
-impl AsRef<[u8]> for PooledBuf {
-    fn as_ref(&self) -> &[u8] {
-        self
-    }
-}
-
-/// Never fails.
-impl io::Write for PooledBuf {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    #[inline]
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -1,21 +1,26 @@
-//! Size classes: 512 bytes, then four equal steps to each doubling.
+//! Size classes: 64, 128, 192 and 256 bytes, then four equal steps to each doubling.
 //!
 //! A request for one byte more than a class gets at most a quarter more than it asked for; that is what the
-//! four steps buy (two would waste up to half, eight would double the classes that lie idle for an eighth).
-//! Every class is a whole number of cache lines. A class begins to exist with its first buffer.
+//! four steps buy (two would waste up to half, eight would double the classes that lie idle for an eighth). Below 256
+//! bytes a step is a cache line, the least that two buffers can do without sharing one: there the waste is below 64
+//! bytes. Every class is a whole number of cache lines. A class begins to exist with its first buffer.
+//! `docs/decisions/0012` has the figures.
 
 use super::ahead::Bound;
 use super::block::Block;
 use super::rope::Gathered;
 use crate::pool::{AGE_EVERY, Budget, Home, Node, OwnHooks, PoolDebug, PoolStats, Settings};
 use crate::raw::lease::Lease;
+use crate::raw::segment::NoBuffer;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-/// The smallest class in bytes.
-const SMALLEST: usize = 512;
-/// Classes to each doubling.
+/// Bytes from one class to the next up to `LINEAR`.
+const LINE: usize = 64;
+/// The class in bytes from which on each doubling has `STEPS` classes.
+const LINEAR: usize = LINE * STEPS;
+/// Classes to each doubling, and up to `LINEAR`.
 const STEPS: usize = 4;
 /// Buffers of one class that may be idle at once, however small they are.
 const MAX_BUFFERS: usize = 1024;
@@ -26,22 +31,25 @@ const THREAD_BYTES: usize = 1 << 20;
 const THREAD_BUFFERS: usize = 32;
 
 /// The number of the smallest class with room for `bytes`.
+#[inline]
 fn class_of(bytes: usize) -> usize {
-    if bytes <= SMALLEST {
-        return 0;
+    let last = bytes.saturating_sub(1);
+    if last < LINEAR {
+        return last / LINE;
     }
-    let last = bytes - 1;
-    let doubling = last.ilog2() - SMALLEST.ilog2();
-    let base = SMALLEST << doubling;
-    let step = (last - base) / (base / STEPS);
-    doubling as usize * STEPS + step + 1
+    let doublings = (last.ilog2() - LINEAR.ilog2()) as usize;
+    // The two bits behind the first one tell the step.
+    let step = (last >> (doublings + LINE.ilog2() as usize)) % STEPS;
+    (doublings + 1) * STEPS + step
 }
 
 /// Bytes of a buffer of class number `class`.
 fn class_size(class: usize) -> usize {
-    let Some(above) = class.checked_sub(1) else { return SMALLEST };
-    let base = SMALLEST << (above / STEPS);
-    base + base / STEPS * (above % STEPS + 1)
+    let (doublings, step) = (class / STEPS, class % STEPS + 1);
+    match doublings.checked_sub(1) {
+        None => LINE * step,
+        Some(doublings) => (LINEAR << doublings) + (LINE << doublings) * step,
+    }
 }
 
 /// What a buffer pool keeps at most, in bytes, and how it is watched.
@@ -50,6 +58,8 @@ pub(super) struct Limits {
     pub(super) idle_bytes: usize,
     pub(super) buffer_bytes: usize,
     pub(super) ahead_bytes: usize,
+    /// Whether what was written is wiped when a buffer comes back.
+    pub(super) secret: bool,
     pub(super) debug: PoolDebug,
 }
 
@@ -92,13 +102,33 @@ impl Classes {
     }
 
     /// Lends a block with room for `bytes`.
+    #[inline]
     pub(super) fn lease(classes: &Arc<Self>, bytes: usize) -> Lease<Node<Block>> {
+        Self::try_lease(classes, bytes).unwrap_or_else(|full| full.fail(bytes))
+    }
+
+    /// Lends a block with room for `bytes`, if one can be had.
+    #[inline]
+    pub(super) fn try_lease(classes: &Arc<Self>, bytes: usize) -> Result<Lease<Node<Block>>, NoBuffer> {
         let class = class_of(bytes);
+        let begun = classes.homes.get(class).and_then(OnceLock::get);
+        match begun.and_then(|home| home.take_at_hand()) {
+            Some(lease) => Ok(lease),
+            None => Self::try_lease_slow(classes, class, bytes),
+        }
+    }
+
+    #[cold]
+    fn try_lease_slow(classes: &Arc<Self>, class: usize, bytes: usize) -> Result<Lease<Node<Block>>, NoBuffer> {
         let (home, size) = match classes.homes.get(class) {
             Some(home) => (classes.begun(home, class), class_size(class)),
             None => (&classes.passing, bytes),
         };
-        home.take().unwrap_or_else(|| Home::lease_new(home, Block::new(size, Arc::clone(classes))))
+        if let Some(lease) = home.take() {
+            return Ok(lease);
+        }
+        let block = Block::new(size, classes.limits.secret, classes)?;
+        Ok(Home::lease_new(home, block))
     }
 
     /// The capacity of a block for `bytes`. One that is not kept has what was asked for, but for the last cache line.
@@ -171,7 +201,7 @@ mod tests {
 
     #[test]
     fn each_class_is_the_smallest_that_fits() {
-        for class in 0..60 {
+        for class in 0..200 {
             let size = class_size(class);
             assert_eq!(class_of(size), class);
             assert_eq!(class_of(size + 1), class + 1);
@@ -180,11 +210,17 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_more_than_a_class_wastes_at_most_a_quarter() {
-        for class in 0..60 {
+    fn one_byte_more_than_a_class_wastes_at_most_a_quarter_or_a_line() {
+        for class in 0..200 {
             let asked = class_size(class) + 1;
-            let given = class_size(class_of(asked));
-            assert!(given - asked <= asked / 4, "{asked} bytes get {given}");
+            let wasted = class_size(class_of(asked)) - asked;
+            let bound = if asked <= LINEAR { LINE - 1 } else { asked / 4 };
+            assert!(wasted <= bound, "{asked} bytes waste {wasted}");
         }
+        assert_eq!((class_of(0), class_of(1), class_size(0)), (0, 0, 64));
+        assert_eq!(
+            [256, 320, 512, 640, 1024, 4096].map(|size| class_size(class_of(size))),
+            [256, 320, 512, 640, 1024, 4096]
+        );
     }
 }

@@ -6,21 +6,21 @@
 use super::chain::Chain;
 use super::shared::{Count, Counted};
 use super::tiers::{Homed, Tiers};
+use super::view::Holds;
 use crate::buffer::{Block, PooledBuf};
 use crate::pool::{Lent, Node};
-use bytes::BufMut;
 use bytes::buf::UninitSlice;
-
-/// Room that `chunk_mut` makes when there is none, in bytes.
-const STEP: usize = 64;
+use bytes::{Buf, BufMut};
 
 // SAFETY: `chunk_mut` is the segment's room behind the written bytes, and `advance_mut` counts bytes of it as
 // written; both are the same until the buffer is written to.
 unsafe impl BufMut for PooledBuf {
+    #[inline]
     fn remaining_mut(&self) -> usize {
         isize::MAX as usize - self.len()
     }
 
+    #[inline]
     unsafe fn advance_mut(&mut self, bytes: usize) {
         let room = self.capacity() - self.len();
         // As in `BytesMut`: a caller that breaks its promise is stopped, not obeyed.
@@ -29,22 +29,50 @@ unsafe impl BufMut for PooledBuf {
         unsafe { self.segment_mut().advance(bytes) };
     }
 
+    #[inline]
     fn chunk_mut(&mut self) -> &mut UninitSlice {
-        if self.len() == self.capacity() {
-            self.reserve(STEP);
-        }
+        // A full buffer doubles, whatever little is asked for; one with any room at all is lent as it is, so that a reader
+        // which reserved what it expects is not moved before that is there.
+        self.reserve(1);
         UninitSlice::uninit(self.segment_mut().spare_mut())
     }
 
+    // The provided forms would lend out all of the room, which then counts as written where secrets are wiped.
+
+    #[inline]
     fn put_slice(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+
+    fn put<B: Buf>(&mut self, mut bytes: B) {
+        self.reserve(bytes.remaining());
+        while bytes.has_remaining() {
+            let chunk = bytes.chunk();
+            self.extend_from_slice(chunk);
+            let len = chunk.len();
+            bytes.advance(len);
+        }
+    }
+
+    fn put_bytes(&mut self, byte: u8, times: usize) {
+        self.reserve(times);
+        self.segment_mut().append_times(byte, times);
     }
 }
 
 // SAFETY: always the field of the one segment in the one block of the node.
 unsafe impl Counted for Node<Block> {
+    #[inline]
     fn count(&self) -> &Count {
         self.payload.value().segment().count()
+    }
+}
+
+// SAFETY: the written bytes of that segment lie in its block, which the segment only points at; they change by `&mut` only.
+unsafe impl Holds for Node<Block> {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.payload.value().segment().written()
     }
 }
 

@@ -11,8 +11,9 @@
 //! | `chain`, `magazine`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
 //! | `barrier`, `threads` | a fence that costs one side only; dense numbers for threads |
 //! | `lease` | the one owner of a node that is lent |
-//! | `shared`, `segment`, `room` | a reference count inside a pooled node; bytes of which only written ones show; room filled |
-//! | `impls`, `counting` | the unsafe trait impls: `BufMut`, `Counted`, `GlobalAlloc` |
+//! | `shared`, `view` | a reference count inside a pooled node; parts of the bytes of one |
+//! | `segment`, `room` | bytes of which only written ones show; room filled |
+//! | `impls`, `counting` | the unsafe trait impls: `BufMut`, `Counted`, `Holds`, `GlobalAlloc` |
 //! | `ring` | `sync`'s queue for models |
 //! | `unwind` | panics of user code that must go no further |
 
@@ -47,3 +48,4 @@ pub mod store;
 pub mod threads;
 pub mod tiers;
 pub mod unwind;
+pub mod view;

@@ -1,4 +1,4 @@
-//! Models of the shared box: one reference is the last, and it sees what the others did.
+//! Models of the shared box: one reference is the last, or the only one, and it sees what the others did.
 
 use ebbtide::raw::shared::{Count, Counted, Shared};
 use loom::thread;
@@ -68,5 +68,29 @@ fn a_clone_keeps_the_box() {
         assert_eq!(freed.get(), 1, "freed once");
         assert_eq!(this.or(clone), Some(2), "the last one sees both writes");
         outcomes.note(if this.is_some() { "this one" } else { "the clone" });
+    });
+}
+
+/// A buffer is made of frozen bytes again while the other share goes away: it is theirs alone, or still shared.
+#[test]
+fn the_only_reference_sees_what_the_others_did() {
+    model("shared::the_only_reference_sees_what_the_others_did", &["the only one", "shared"], 3, |outcomes| {
+        let freed = Tally::default();
+        let this = Shared::new(node(&freed));
+        let other = this.clone();
+        let other = thread::spawn(move || let_go(other, 1));
+        match this.into_unique() {
+            Ok(node) => {
+                node.read_by_all.set(0);
+                assert_eq!(node.own[1].get(), 1, "the only one sees the other's write");
+                assert_eq!(other.join().unwrap(), None);
+                outcomes.note("the only one");
+            }
+            Err(this) => {
+                assert!(let_go(this, 0).or(other.join().unwrap()).is_some());
+                outcomes.note("shared");
+            }
+        }
+        assert_eq!(freed.get(), 1, "freed once");
     });
 }

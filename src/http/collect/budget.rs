@@ -13,6 +13,8 @@ use std::sync::Arc;
 /// is out ([`CollectError::NoBudget`](super::CollectError::NoBudget), 503). Nobody waits for budget while holding some: waiting, if asked for
 /// (`Limits::wait`, feature `tokio`), comes before the first byte.
 ///
+/// A body of one frame that is passed on uncopied is charged its length; what else of hyper's memory it pins is not known.
+///
 /// **Cost**: one shared atomic operation to admit, for each segment, and for the release.
 ///
 /// # Examples

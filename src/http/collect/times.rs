@@ -45,7 +45,8 @@ impl Limits {
     /// How long a body may wait for room in its [`budget`](Self::budget), before its first byte is read; first come, first
     /// served. Default: not at all. Needs the feature `tokio`.
     ///
-    /// Bodies that are under way and grow go before those that wait. Dropping the future leaves the queue.
+    /// Bodies that are under way and grow, and those that do not wait, go before those that wait. Dropping the future leaves
+    /// the queue.
     #[must_use]
     pub fn wait(mut self, time: Duration) -> Self {
         self.times.wait = Some(time);
