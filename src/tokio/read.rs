@@ -47,7 +47,7 @@ where
 }
 
 fn poll_read<R>(
-    reader: &mut R,
+    mut reader: &mut R,
     buffers: &BufferPool,
     max: usize,
     context: &mut Context<'_>,
@@ -58,6 +58,7 @@ where
     let mut buffer = buffers.get(max);
     let mut room = (&mut buffer).limit(max);
     // This future keeps nothing between polls, so that a new one for each poll is as good.
-    let read = ready!(pin!(reader.read_buf(&mut room)).poll(context))?;
+    // Of the reference, since older versions of tokio want a reader of known size.
+    let read = ready!(pin!(AsyncReadExt::read_buf(&mut reader, &mut room)).poll(context))?;
     Poll::Ready(Ok((read > 0).then_some(buffer)))
 }
