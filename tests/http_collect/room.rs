@@ -119,12 +119,29 @@ async fn a_body_without_a_claim_holds_a_twelfth_more_than_has_arrived() {
 #[tokio::test]
 async fn segments_are_no_larger_than_the_rest_of_a_claim() {
     let buffers = BufferPool::builder().max_ahead_bytes(0).build();
-    let bytes = pattern(200_000);
-    let budget = BodyBudget::new(MANY);
-    let limits = Limits::new(MANY).budget(&budget);
-    let collected = collect(Script::frames(&bytes, 1000).honest(), &buffers, limits).await.unwrap();
-    assert!(budget.used_bytes() - 200_000 < 2000, "{}", budget.used_bytes());
-    drop(collected);
+    let mut saved = 0;
+    for size in (100_000..200_000).step_by(3000) {
+        let (budget, bytes) = (BodyBudget::new(MANY), pattern(size));
+        let limits = || Limits::new(MANY).budget(&budget);
+        let claimed = collect(Script::frames(&bytes, 1000).honest(), &buffers, limits()).await.unwrap();
+        let of_claimed = budget.used_bytes();
+        drop(claimed);
+        let unknown = collect(Script::frames(&bytes, 1000), &buffers, limits()).await.unwrap();
+        assert!(of_claimed <= budget.used_bytes(), "{size} bytes");
+        saved += budget.used_bytes() - of_claimed;
+        drop(unknown);
+    }
+    assert!(saved > 34 * 2000, "{saved} bytes less in 34 bodies");
+}
+
+#[tokio::test]
+async fn a_claim_of_16_kib_is_believed_without_room_ahead_and_no_larger_one() {
+    let buffers = BufferPool::builder().max_ahead_bytes(0).build();
+    for (size, whole) in [(16 << 10, true), ((16 << 10) + 1, false), (60_000, false)] {
+        let body = Script::frames(&pattern(size), 1000).honest();
+        let collected = collect(body, &buffers, Limits::new(MANY)).await.unwrap();
+        assert_eq!(collected.as_slice().is_some(), whole, "{size} bytes");
+    }
 }
 
 #[tokio::test]
