@@ -60,6 +60,15 @@ features() {
     awk '/^\[/ { inside = ($0 == "[features]") } inside && /^[a-z0-9_-]+ *=/ { print $1 }' Cargo.toml | grep -vx default
 }
 
+# Each recipe starts a server, talks to it with a real client, and exits.
+recipes() {
+    local recipe
+    for recipe in examples/codec.rs examples/recipe_*; do
+        recipe=${recipe##*/}
+        timeout 120 cargo run --example "${recipe%.rs}"
+    done
+}
+
 have_nightly() {
     cargo +nightly --version >/dev/null 2>&1
 }

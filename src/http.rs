@@ -2,7 +2,8 @@
 //!
 //! [`ScopeLayer`] gives each request a scope. The guard is made in the service's `call`, moves into the response
 //! future and from there into the [`ScopeBody`], so that the request lasts until its response is sent, or given
-//! up. [`wrap`] does the same for a server without tower. [`collect`] reads a body into pooled memory.
+//! up. [`wrap`] does the same for a server without tower. [`collect`] reads a body into pooled memory,
+//! [`BufferBodyLayer`] does so for any service.
 
 #[cfg(feature = "tracing")]
 mod access_log;
@@ -10,6 +11,7 @@ mod around_layer;
 #[cfg(feature = "axum")]
 mod axum;
 mod body;
+mod buffer_body;
 mod collect;
 #[cfg(feature = "compress")]
 mod compress;
@@ -17,6 +19,7 @@ mod future;
 mod interceptor_layer;
 mod layer;
 mod passage;
+mod retry;
 mod service;
 mod wrap;
 
@@ -24,8 +27,9 @@ mod wrap;
 pub use access_log::{AccessLog, Entry as AccessEntry, RequestId};
 pub use around_layer::{AroundLayer, AroundService};
 #[cfg(feature = "axum")]
-pub use axum::{BodyRejection, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
+pub use axum::{BodyRejection, JsonError, JsonRejection, Local, MissingScope, PooledBody, PooledJson};
 pub use body::ScopeBody;
+pub use buffer_body::{BufferBodyFuture, BufferBodyLayer, BufferBodyService};
 pub use collect::{BodyBudget, CollectError, Collected, Limits, collect};
 #[cfg(feature = "spill")]
 pub use collect::{Spill, Spilled, Stored, collect_or_spill};

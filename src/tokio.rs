@@ -1,7 +1,8 @@
-//! Help from a tokio runtime: pools and request slots that are trimmed while nobody uses them, background tasks by tag, the
-//! end of a server.
+//! Help from a tokio runtime: pools and request slots that are trimmed while nobody uses them, reads into pooled memory,
+//! background tasks by tag, the end of a server.
 
 mod lifecycle;
+mod read;
 #[cfg(not(feature = "tracing"))]
 #[path = "tokio/no_span.rs"]
 mod span;
@@ -10,6 +11,7 @@ mod span;
 mod tasks;
 
 pub use lifecycle::{Check, Close, Health, Lifecycle, Readiness, Report, StartError, terminated};
+pub use read::read_pooled;
 pub use tasks::{Stopped, Tasks};
 
 use crate::buffer::BufferPool;

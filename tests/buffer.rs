@@ -35,8 +35,10 @@ fn no_byte_of_an_earlier_use_is_visible() {
     assert_eq!((frozen.len(), frozen.chunk(), frozen.slice(..).len()), (3, &b"new"[..], 3));
 }
 
-/// Ways by which a buffer shows bytes: all of them, whatever it was.
-const LOOKS: [(&str, fn(PooledBuf) -> Vec<u8>); 16] = [
+/// A way by which a buffer shows bytes.
+type Look = fn(PooledBuf) -> Vec<u8>;
+
+const LOOKS: [(&str, Look); 16] = [
     ("deref", |buffer| buffer.to_vec()),
     ("deref mut", |mut buffer| buffer.iter_mut().map(|byte| *byte).collect()),
     ("as ref", |buffer| AsRef::<[u8]>::as_ref(&buffer).to_vec()),

@@ -35,7 +35,9 @@ static ALLOCATOR: Refusing = Refusing;
 #[test]
 fn no_memory_is_an_error_that_harms_nothing() {
     let pool = BufferPool::new();
-    assert_eq!(pool.try_get(MOST + 1).unwrap_err(), NoBuffer::Memory);
+    for bytes in [MOST + 1, 1 << 40, isize::MAX as usize / 2] {
+        assert_eq!(pool.try_get(bytes).unwrap_err(), NoBuffer::Memory);
+    }
     assert_eq!((pool.stats().live, pool.stats().charged_bytes), (0, 0));
     let mut buffer = pool.get(1000);
     buffer.extend_from_slice(b"kept");

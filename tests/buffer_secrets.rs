@@ -41,8 +41,10 @@ unsafe impl GlobalAlloc for Looking {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         let mut run = 0;
         for at in 0..layout.size() {
-            // SAFETY: within the block; a volatile read of whatever is there.
-            let byte = unsafe { block.add(at).read_volatile() };
+            // SAFETY: within the block.
+            let byte = unsafe { block.add(at) };
+            // SAFETY: the block is still there; a volatile read of whatever it holds.
+            let byte = unsafe { byte.read_volatile() };
             run = if byte == MARK { run + 1 } else { 0 };
             if run == RUN {
                 LEAKED.fetch_add(1, Relaxed);
@@ -90,7 +92,10 @@ fn left_by(zero: bool, end: impl FnOnce(PooledBuf)) -> usize {
     marks(address, capacity)
 }
 
-const ENDS: [(&str, fn(PooledBuf)); 8] = [
+/// What is done with a buffer that holds a secret.
+type End = fn(PooledBuf);
+
+const ENDS: [(&str, End); 8] = [
     ("dropped", drop),
     ("frozen", |buffer| drop(buffer.freeze())),
     ("shared", |buffer| {
@@ -182,7 +187,10 @@ fn leaked_by(zero: bool, use_pool: impl FnOnce(BufferPool)) -> usize {
     LEAKED.load(Relaxed) - before
 }
 
-const FREED: [(&str, fn(BufferPool)); 6] = [
+/// What is done with a pool, so that it frees a secret.
+type Use = fn(BufferPool);
+
+const FREED: [(&str, Use); 6] = [
     ("cleared", |pool| {
         drop(secret(&pool, 3000));
         pool.clear();

@@ -87,11 +87,9 @@ fn sizes_that_cannot_be_are_errors_and_harm_nothing() {
     let pool = BufferPool::new();
     assert_eq!(pool.try_get(usize::MAX).unwrap_err(), NoBuffer::TooLarge);
     assert_eq!(pool.try_get(isize::MAX as usize).unwrap_err(), NoBuffer::TooLarge);
-    assert_eq!(pool.try_get(1 << 62).unwrap_err(), NoBuffer::Memory);
     let mut buffer = holding(&pool, b"kept");
     assert_eq!(buffer.try_reserve(usize::MAX), Err(NoBuffer::TooLarge));
     assert_eq!(buffer.try_reserve(isize::MAX as usize), Err(NoBuffer::TooLarge));
-    assert_eq!(buffer.try_reserve(1 << 62), Err(NoBuffer::Memory));
     assert_eq!((buffer.len(), pool.stats().live), (4, 1));
     assert_eq!(buffer.try_reserve(100_000), Ok(()));
     assert!(buffer.capacity() >= 100_004 && buffer == "kept");

@@ -1,24 +1,30 @@
 //! JSON in and out of pooled memory.
 
+use super::content_type::is_json;
+use super::json_error::JsonError;
 use super::pooled_body::{BodyRejection, PooledBody};
 use crate::buffer::BufferPool;
 use crate::request::Scope;
-use axum_core::extract::{FromRequest, Request};
+use axum_core::extract::{FromRequest, OptionalFromRequest, Request};
 use axum_core::response::{IntoResponse, Response};
 use core::error::Error;
 use core::fmt;
-use http::{HeaderMap, StatusCode, header};
+use core::ops::{Deref, DerefMut};
+use http::{StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
 
 /// Room that a response begins with, in bytes.
 const RESPONSE_ROOM: usize = 1024;
 
 /// JSON from the request's body, or into the response's: axum's `Json` with pooled memory.
 ///
-/// As an extractor it asks for a JSON content type, and answers 415, 413, 400 or 422 as axum's does. As
-/// a response it is written into a pooled buffer, which goes back when the response has been sent.
+/// As an extractor it asks for a JSON content type, and answers 415, 413, 400 or 422 as axum's does, with the path of the
+/// field at fault; `Option<PooledJson<T>>` is `None` without a content type. As a response it is written into a pooled
+/// buffer, which goes back when the response has been sent.
+///
+/// **Cost**: as an extractor that of [`PooledBody`] and of parsing, once more for a document at fault, to find the field. As a
+/// response one small allocation beside the pooled buffer.
 ///
 /// # Examples
 ///
@@ -31,7 +37,39 @@ const RESPONSE_ROOM: usize = 1024;
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::post(sum));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[must_use]
 pub struct PooledJson<T>(pub T);
+
+impl<T: DeserializeOwned> PooledJson<T> {
+    /// Parses `bytes`, as the extractor does with a body.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonRejection::Syntax`] and [`JsonRejection::Data`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, JsonRejection> {
+        let parsed = serde_json::from_slice(bytes);
+        parsed.map(Self).map_err(|error| JsonError::find::<T>(bytes, error).into())
+    }
+}
+
+impl<T> Deref for PooledJson<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for PooledJson<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> From<T> for PooledJson<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
 
 /// Why a request's JSON was refused.
 #[derive(Debug)]
@@ -39,12 +77,12 @@ pub struct PooledJson<T>(pub T);
 pub enum JsonRejection {
     /// The content type is not JSON. Answers 415.
     ContentType,
-    /// The body was not collected. Answers 413 or 400.
+    /// The body was not collected. Answers 400, 408, 413 or 503.
     Body(BodyRejection),
-    /// The body is not JSON; the error says at which line and column. Answers 400.
-    Syntax(serde_json::Error),
+    /// The body is not JSON. Answers 400.
+    Syntax(JsonError),
     /// It is JSON, but not what the handler takes. Answers 422.
-    Data(serde_json::Error),
+    Data(JsonError),
 }
 
 impl JsonRejection {
@@ -83,16 +121,16 @@ impl Error for JsonRejection {
 
 impl IntoResponse for JsonRejection {
     fn into_response(self) -> Response {
-        (self.status(), self.to_string()).into_response()
+        match self {
+            Self::Body(rejection) => rejection.into_response(),
+            other => (other.status(), other.to_string()).into_response(),
+        }
     }
 }
 
-impl From<serde_json::Error> for JsonRejection {
-    fn from(error: serde_json::Error) -> Self {
-        match error.classify() {
-            Category::Data => Self::Data(error),
-            Category::Io | Category::Syntax | Category::Eof => Self::Syntax(error),
-        }
+impl From<JsonError> for JsonRejection {
+    fn from(error: JsonError) -> Self {
+        if error.is_data() { Self::Data(error) } else { Self::Syntax(error) }
     }
 }
 
@@ -104,15 +142,20 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for PooledJson<T> {
             return Err(JsonRejection::ContentType);
         }
         let body = PooledBody::from_request(request, state).await.map_err(JsonRejection::Body)?;
-        Ok(Self(serde_json::from_slice(&body)?))
+        Self::from_bytes(&body)
     }
 }
 
-/// Whether the content type is `application/json` or `application/*+json`, with any parameters.
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence.strip_prefix("application/").is_some_and(|subtype| subtype == "json" || subtype.ends_with("+json"))
+/// `None` without a content type; whatever is said to be something must be JSON.
+impl<T: DeserializeOwned, S: Sync> OptionalFromRequest<S> for PooledJson<T> {
+    type Rejection = JsonRejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, JsonRejection> {
+        if !request.headers().contains_key(header::CONTENT_TYPE) {
+            return Ok(None);
+        }
+        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
+    }
 }
 
 impl<T: Serialize> IntoResponse for PooledJson<T> {

@@ -1,7 +1,8 @@
 //! The whole request body as an extractor, and pooled bytes as a response.
 
-use crate::buffer::{BufferPool, PooledBytes};
+use crate::buffer::{BufferPool, PooledBuf, PooledBytes};
 use crate::http::collect::{CollectError, Collected, Limits, collect};
+use crate::http::retry::advise_retry;
 use crate::request::Scope;
 use axum_core::RequestExt;
 use axum_core::extract::{FromRequest, Request};
@@ -18,8 +19,26 @@ use http_body_util::LengthLimitError;
 /// [`collect`](crate::http::collect).
 ///
 /// It honours axum's `DefaultBodyLimit` (2 MiB unless changed). A body that claims more is refused before any of it
-/// is read. The memory comes from the scope's [`buffers`](Scope::buffers), without a scope from
+/// is read. Where a request has [`Limits`] among its extensions, for time, frames or a budget, those hold too:
+/// `.layer(Extension(limits))` gives them to a router. The memory comes from the scope's [`buffers`](Scope::buffers), without a scope from
 /// [`BufferPool::global`].
+///
+/// # Examples
+///
+/// ```
+/// use axum::{Extension, Router, routing::post};
+/// use ebbtide::http::{BodyBudget, Limits, PooledBody};
+/// use std::time::Duration;
+///
+/// async fn length(body: PooledBody) -> String {
+///     body.len().to_string()
+/// }
+///
+/// let budget = BodyBudget::new(256 << 20);
+/// let limits = Limits::default().budget(&budget).idle_timeout(Duration::from_secs(10));
+/// let app: Router = Router::new().route("/", post(length)).layer(Extension(limits));
+/// # let _ = app;
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct PooledBody(Collected);
 
@@ -56,6 +75,10 @@ impl AsRef<[u8]> for PooledBody {
 pub enum BodyRejection {
     /// It is larger than the limit, or claims to be. Answers 413.
     TooLarge,
+    /// It came too slowly for the [`Limits`]. Answers 408.
+    TooSlow,
+    /// The budget of the [`Limits`] was used up. Answers 503, with a `retry-after`.
+    NoBudget,
     /// It could not be read to its end. Answers 400.
     Unreadable(axum_core::Error),
 }
@@ -66,6 +89,8 @@ impl BodyRejection {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NoBudget => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreadable(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -75,6 +100,8 @@ impl fmt::Display for BodyRejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge => f.write_str("request body is too large"),
+            Self::TooSlow => f.write_str("request body came too slowly"),
+            Self::NoBudget => f.write_str("no room for the request body now"),
             Self::Unreadable(error) => write!(f, "request body could not be read: {error}"),
         }
     }
@@ -83,15 +110,17 @@ impl fmt::Display for BodyRejection {
 impl Error for BodyRejection {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::TooLarge => None,
             Self::Unreadable(error) => Some(error),
+            _ => None,
         }
     }
 }
 
 impl IntoResponse for BodyRejection {
     fn into_response(self) -> Response {
-        (self.status(), self.to_string()).into_response()
+        let mut response = (self.status(), self.to_string()).into_response();
+        advise_retry(&mut response);
+        response
     }
 }
 
@@ -99,7 +128,12 @@ impl From<CollectError<axum_core::Error>> for BodyRejection {
     fn from(error: CollectError<axum_core::Error>) -> Self {
         match error {
             CollectError::Body(error) if !is_limit(&error) => Self::Unreadable(error),
-            _ => Self::TooLarge,
+            CollectError::Body(_) | CollectError::TooLarge { .. } | CollectError::TooManyFrames { .. } => {
+                Self::TooLarge
+            }
+            CollectError::Stalled { .. } | CollectError::TooSlow { .. } => Self::TooSlow,
+            // Nothing goes to a file here; if it did, there would be no room in it either.
+            CollectError::NoBudget | CollectError::Spill(_) => Self::NoBudget,
         }
     }
 }
@@ -114,6 +148,7 @@ impl<S: Sync> FromRequest<S> for PooledBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, BodyRejection> {
         let claimed = request.body().size_hint().lower();
+        let limits = request.extensions().get::<Limits>().cloned();
         let body = request.into_limited_body();
         // axum tells its limit by the limited body's hint only.
         if body.size_hint().upper().is_some_and(|limit| claimed > limit) {
@@ -121,7 +156,7 @@ impl<S: Sync> FromRequest<S> for PooledBody {
         }
         let scope = Scope::current();
         let buffers = scope.as_ref().map_or_else(|| BufferPool::global(), Scope::buffers);
-        let mut collected = collect(body, buffers, Limits::new(usize::MAX)).await?;
+        let mut collected = collect(body, buffers, limits.unwrap_or_else(|| Limits::new(usize::MAX))).await?;
         // Now rather than at the first look: a `Deref` could not give the segments back.
         collected.contiguous();
         Ok(Self(collected))
@@ -132,5 +167,12 @@ impl<S: Sync> FromRequest<S> for PooledBody {
 impl IntoResponse for PooledBytes {
     fn into_response(self) -> Response {
         ([(header::CONTENT_TYPE, "application/octet-stream")], self.into_bytes()).into_response()
+    }
+}
+
+/// What is written, as [`PooledBytes`].
+impl IntoResponse for PooledBuf {
+    fn into_response(self) -> Response {
+        self.freeze().into_response()
     }
 }

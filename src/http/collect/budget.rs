@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// use ebbtide::{BufferPool, http::{BodyBudget, Limits, collect}};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// let (buffers, budget) = (BufferPool::new(), BodyBudget::new(10_000));
+/// let (buffers, budget) = (BufferPool::new(), BodyBudget::new(16_000));
 /// let limits = Limits::new(20_000).budget(&budget);
 /// let body = http_body_util::Full::new(&[7; 6000][..]);
 /// let collected = collect(body.clone(), &buffers, limits.clone()).await.unwrap();
