@@ -8,6 +8,7 @@ use crate::offsets;
 use crate::work::Sample;
 use std::io;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 const HELP: &str = "\
 buffers [one] [alive] [mixed] [paced] [freeze] [offsets] [--quick] [--check] [--rounds N]
@@ -28,8 +29,10 @@ const ROUNDS: usize = 21;
 /// Times of one sample; of a paced one, bursts.
 const SAMPLE: f64 = 1e6;
 const BURSTS: usize = 2;
-/// Samples that are taken before a disturbed one counts.
-const TRIES: usize = 8;
+/// Two threads must have had all their buffers out at once by then.
+const WARM_UP: Duration = Duration::from_millis(8);
+/// How long samples are taken until a disturbed one counts.
+const TRYING: Duration = Duration::from_millis(15);
 
 const HEAPS: [Heap; 4] = [Heap::Glibc, Heap::Raised, Heap::Mimalloc, Heap::Jemalloc];
 
@@ -108,8 +111,7 @@ impl Column {
                 let index = (turn + round) % members.len();
                 // Anew in each round: where its blocks happen to lie is luck that belongs into the interval.
                 let mut worker = start(members[index])?;
-                // It fills the pool and teaches the allocator.
-                worker.sample(iterations[index])?;
+                warm_up(&mut worker, iterations[index])?;
                 let sample = undisturbed(&mut worker, iterations[index])?;
                 all[index].nanos.push(sample.nanos_each());
                 all[index].disturbed += usize::from(sample.is_disturbed());
@@ -136,15 +138,26 @@ impl Column {
     }
 }
 
-fn undisturbed(worker: &mut Worker, iterations: usize) -> io::Result<Sample> {
-    let mut sample = worker.sample(iterations)?;
-    for _ in 1..TRIES {
-        if !sample.is_disturbed() {
-            break;
+/// Fills the pool and teaches the allocator, at least once.
+fn warm_up(worker: &mut Worker, iterations: usize) -> io::Result<()> {
+    let began = Instant::now();
+    loop {
+        worker.sample(iterations)?;
+        if began.elapsed() > WARM_UP {
+            return Ok(());
         }
-        sample = worker.sample(iterations)?;
     }
-    Ok(sample)
+}
+
+/// A sample that other programs disturbed little, or the last of some tries.
+fn undisturbed(worker: &mut Worker, iterations: usize) -> io::Result<Sample> {
+    let began = Instant::now();
+    loop {
+        let sample = worker.sample(iterations)?;
+        if !sample.is_disturbed() || began.elapsed() > TRYING {
+            return Ok(sample);
+        }
+    }
 }
 
 /// Iterations that take about as long as a sample is to be. The quickest of some runs counts.
@@ -185,7 +198,7 @@ fn filled(wish: &Wish, bars: &mut Bars, heaps: &[Heap], (pattern, title, threads
         disturbed += column.disturbed();
         enter(bars, &column, (pattern, title, threads), bytes);
     }
-    println!("\n{disturbed} samples were disturbed by other programs in all {TRIES} tries.");
+    println!("\n{disturbed} samples were disturbed by other programs, again and again.");
     Ok(())
 }
 

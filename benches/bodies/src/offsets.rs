@@ -12,6 +12,9 @@ const SIZES: [usize; 4] = [512, 4 << 10, 8 << 10, 16 << 10];
 const TO: [usize; 9] = [0, 8, 16, 32, 64, 192, 208, 1024, 2064];
 const FROM: [usize; 3] = [0, 16, 192];
 const COPIES: usize = 1000;
+/// A large block, and a huge page of the system.
+const LARGE: usize = 4 << 20;
+const HUGE: usize = 2 << 20;
 
 /// Room for a block at any offset.
 struct Room(Vec<u8>);
@@ -24,6 +27,11 @@ impl Room {
 }
 
 pub(crate) fn table(wish: &Wish) {
+    small(wish);
+    huge(wish);
+}
+
+fn small(wish: &Wish) {
     println!("\n### A bare copy by the page offsets of its ends\n");
     println!("Nanoseconds, median of {} rounds, and in brackets the 95 % interval.\n", wish.rounds(ROUNDS));
     println!("| bytes | from | {} |", TO.map(|to| format!("to {to}")).join(" | "));
@@ -36,7 +44,7 @@ pub(crate) fn table(wish: &Wish) {
                 for turn in 0..TO.len() {
                     let index = (turn + round) % TO.len();
                     let bytes = source.at(from, size);
-                    series[index].push(copied(bytes, target.at(TO[index], size)));
+                    series[index].push(copied(bytes, target.at(TO[index], size), COPIES));
                 }
             }
             let cell = |nanos: &Vec<f64>| {
@@ -48,11 +56,35 @@ pub(crate) fn table(wish: &Wish) {
     }
 }
 
+/// Large blocks: where the allocator lays them, and at a multiple of a huge page.
+fn huge(wish: &Wish) {
+    println!("\n### A bare copy of {} MiB by where the block begins\n", LARGE >> 20);
+    println!(
+        "Microseconds; each round in new blocks.\n\n| 16 bytes behind a page | at a huge page | ratio |\n|---:|---:|---:|"
+    );
+    let source = vec![7; LARGE];
+    let mut series = [Vec::new(), Vec::new()];
+    for round in 0..wish.rounds(ROUNDS) {
+        for turn in 0..2 {
+            let index = (turn + round) % 2;
+            // The offset of one that glibc maps, and what a block would have that asked for the alignment.
+            let (align, offset) = [(PAGE, 16), (HUGE, 0)][index];
+            let mut room = vec![0; LARGE + HUGE + PAGE];
+            let from = (offset + align - room.as_ptr().addr() % align) % align;
+            let target = &mut room[from..][..LARGE];
+            target.fill(1);
+            series[index].push(copied(&source, target, COPIES / 50));
+        }
+    }
+    let [behind, at] = series.each_ref().map(|nanos| median(nanos.iter().copied()) / 1000.0);
+    println!("| {behind:.0} | {at:.0} | {} |", Figure::of_ratio(&series[0], &series[1]));
+}
+
 /// Nanoseconds of one copy.
-fn copied(from: &[u8], to: &mut [u8]) -> f64 {
+fn copied(from: &[u8], to: &mut [u8], copies: usize) -> f64 {
     let began = Instant::now();
-    for _ in 0..COPIES {
+    for _ in 0..copies {
         black_box(&mut *to).copy_from_slice(black_box(from));
     }
-    began.elapsed().as_nanos() as f64 / COPIES as f64
+    began.elapsed().as_nanos() as f64 / copies as f64
 }
