@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `child` | what runs in a process of its own, and the parent's end of it |
 //! | `serve`, `json` | a server for each way to take a body |
-//! | `upload`, `load` | what is sent to it, and how |
+//! | `upload`, `upload_h2`, `load` | what is sent to it, and how |
 //! | `memory`, `trickle`, `spent`, `speed`, `buffers`, `offsets` | the tables |
 //! | `work`, `workers` | buffers without a server |
 //! | `bars`, `figures`, `cli` | what is made of the figures |
@@ -26,5 +26,6 @@ pub mod speed;
 mod spent;
 mod trickle;
 mod upload;
+mod upload_h2;
 mod work;
 mod workers;

@@ -4,7 +4,7 @@ use crate::bars::{self, Bars, bytes, size};
 use crate::child::{Heap, Server};
 use crate::cli::Wish;
 use crate::upload::{Connection, Framing};
-use crate::{spent, trickle};
+use crate::{spent, trickle, upload_h2};
 use std::io;
 use std::process::ExitCode;
 
@@ -24,6 +24,7 @@ the slow halves. About 70 seconds in full on two cores, 20 with --quick.
 /// What a mode may hold above the floor and still hold nothing for the body: the handler's larger future and the like.
 pub(crate) const SLACK: u64 = 2048;
 const WARM_UPS: usize = 3;
+/// Measured ones, where all comes in one burst.
 const BURSTS: usize = 8;
 
 pub fn main() -> ExitCode {
@@ -67,8 +68,12 @@ const UPLOADS: [Upload; 5] = [
 ];
 
 impl Upload {
+    fn is_burst(&self) -> bool {
+        self.piece > self.length
+    }
+
     fn name(&self) -> String {
-        if self.piece > self.length {
+        if self.is_burst() {
             return format!("{} in one burst", size(self.length));
         }
         format!("{} in {}-byte reads", size(self.length), self.piece)
@@ -83,19 +88,19 @@ struct Peak {
 
 fn peaks(wish: &Wish, bars: &mut Bars) -> io::Result<()> {
     println!("\n### The peak of one upload above the idle connection\n");
-    println!("After {WARM_UPS} of the same, so that the pooled buffer itself is there. In brackets: times the body.\n");
+    println!("After some of the same, so that the pooled buffer itself is there. In brackets: times the body.\n");
     println!("| upload | | frames | read and dropped | ebbtide `PooledBody` | `collect().to_bytes()` | axum `Bytes` |");
     println!("|---|---|---:|---:|---:|---:|---:|");
     for upload in UPLOADS.iter().filter(|upload| !(wish.quick && upload.slow)) {
-        for framing in Framing::BOTH {
-            let of = |mode| peak(mode, upload, framing);
+        for way in [Way::One(Framing::Length), Way::One(Framing::Chunked), Way::Two] {
+            let of = |mode| peak(mode, upload, way);
             let (floor, pooled, collected, plain) = (of("drain")?, of("pooled")?, of("collect")?, of("bytes")?);
             let cell = |peak: &Peak| format!("{} ({:.2})", bytes(peak.bytes), peak.bytes as f64 / upload.length as f64);
-            let (name, framed) = (upload.name(), framing.name());
+            let (name, way) = (upload.name(), way.name());
             let cells = [&floor, &pooled, &collected, &plain].map(cell).join(" | ");
-            println!("| {name} | {framed} | {} | {cells} |", pooled.frames);
+            println!("| {name} | {way} | {} | {cells} |", pooled.frames);
             bars.counted(
-                format!("{name}, {framed}: peak beyond the pooled buffer, at most the floor's and {SLACK} B"),
+                format!("{name}, {way}: peak beyond the pooled buffer, at most the floor's and {SLACK} B"),
                 format!("{} / {}", bytes(pooled.bytes), bytes(floor.bytes)),
                 pooled.bytes <= floor.bytes + SLACK,
             );
@@ -104,26 +109,58 @@ fn peaks(wish: &Wish, bars: &mut Bars) -> io::Result<()> {
     Ok(())
 }
 
-fn peak(mode: &str, upload: &Upload, framing: Framing) -> io::Result<Peak> {
+/// The protocol that an upload goes by.
+#[derive(Clone, Copy)]
+enum Way {
+    One(Framing),
+    Two,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::One(framing) => framing.name(),
+            Self::Two => "HTTP/2, with its length",
+        }
+    }
+}
+
+/// A client of either protocol.
+enum Client {
+    One(Connection, Framing),
+    Two(upload_h2::Connection),
+}
+
+impl Client {
+    fn open(server: &Server, way: Way) -> io::Result<Self> {
+        Ok(match way {
+            Way::One(framing) => Self::One(Connection::open(server.address)?, framing),
+            Way::Two => Self::Two(upload_h2::Connection::open(server.address)?),
+        })
+    }
+
+    fn send(&mut self, server: &mut Server, upload: &Upload, body: &[u8]) -> io::Result<()> {
+        match self {
+            Self::One(connection, framing) if upload.is_burst() => connection.send(&framing.request(body)).map(drop),
+            Self::One(connection, framing) => connection.upload(server, body, upload.piece, *framing).map(drop),
+            Self::Two(connection) => connection.upload(server, body, upload.piece),
+        }
+    }
+}
+
+fn peak(mode: &str, upload: &Upload, way: Way) -> io::Result<Peak> {
     // With one thread, since a buffer that another thread has at hand would be made anew.
     let mut server = Server::watched(Heap::Counting, mode, 1)?;
-    let mut connection = Connection::open(server.address)?;
+    let mut client = Client::open(&server, way)?;
     let body = vec![7; upload.length];
-    let burst = framing.request(&body);
-    let mut send = |server: &mut Server| {
-        if upload.piece > upload.length {
-            return connection.send(&burst);
-        }
-        connection.upload(server, &body, upload.piece, framing)
-    };
-    for _ in 0..WARM_UPS {
-        send(&mut server)?;
+    for _ in 0..if upload.slow { 1 } else { WARM_UPS } {
+        client.send(&mut server, upload, &body)?;
     }
     let mut peak = Peak { bytes: 0, frames: 0 };
     // How large hyper's own buffer grows in a burst is a matter of who was quicker: the largest of some.
-    for _ in 0..if upload.piece > upload.length { BURSTS } else { 1 } {
+    for _ in 0..if upload.is_burst() { BURSTS } else { 1 } {
         let idle = server.rested()?;
-        send(&mut server)?;
+        client.send(&mut server, upload, &body)?;
         let after = server.report()?;
         peak.bytes = peak.bytes.max(after.peak.saturating_sub(idle.live));
         peak.frames = after.frames - idle.frames;

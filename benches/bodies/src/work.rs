@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub(crate) const ALIVE: usize = 32;
 /// Of mixed sizes, fewer, each dropped when as many came after it.
 const MIXED: usize = 8;
-/// Between two bursts: longer than mimalloc waits (10 ms) before it hands pages back.
+/// Between two bursts. glibc and jemalloc hand pages back by then; mimalloc 3 waits for a second.
 const GAP: Duration = Duration::from_millis(20);
 /// What the pool may keep: two threads have 32 buffers of 4 MiB each, of which the default would keep a quarter.
 const IDLE_BYTES: usize = 512 << 20;
