@@ -14,8 +14,8 @@ impl Load {
         (0..connections).map(|_| Connection::open(address)).collect::<io::Result<_>>().map(Self)
     }
 
-    /// Lets all connections send `request` for `span`, one after the other on each: requests a second.
-    pub(crate) fn round(&mut self, request: &[u8], span: Duration) -> io::Result<f64> {
+    /// Lets all connections send `request` for `span`, one after the other on each: how many there were, and the time they took.
+    pub(crate) fn round(&mut self, request: &[u8], span: Duration) -> io::Result<(usize, Duration)> {
         let began = Instant::now();
         let sent = thread::scope(|scope| {
             let threads: Vec<_> =
@@ -24,7 +24,7 @@ impl Load {
                 threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())));
             joined.sum::<io::Result<usize>>()
         })?;
-        Ok(sent as f64 / began.elapsed().as_secs_f64())
+        Ok((sent, began.elapsed()))
     }
 }
 

@@ -40,9 +40,11 @@ pub fn main() -> ExitCode {
 
 fn tables(wish: &Wish, bars: &mut Bars) -> io::Result<()> {
     println!("\n### Requests a second, ebbtide `PooledBody` / axum `Bytes`, and the resident sets in MB\n");
-    println!("The ratio is ebbtide's by axum's: **above 1 ebbtide is ahead**.\n");
     println!(
-        "| body | allocator | requests/s | ratio | resident after rest | resident at most |\n|---:|---|---:|---:|---:|---:|"
+        "Ratios are ebbtide's by axum's: of requests/s **above 1 ebbtide is ahead**, of the server's processor time below 1.\n"
+    );
+    println!(
+        "| body | allocator | requests/s | ratio | processor time, us | ratio | resident after rest | resident at most |\n|---:|---|---:|---:|---:|---:|---:|---:|"
     );
     let heaps = Heap::built(&HEAPS);
     for (name, bytes) in SIZES.into_iter().filter(|(name, _)| wish.wants(name)) {
@@ -60,13 +62,26 @@ struct Driven {
     server: Server,
     load: Load,
     per_second: Vec<f64>,
+    /// Nanoseconds of processor time that the server took for a request.
+    processor: Vec<f64>,
 }
 
 impl Driven {
     fn start(heap: Heap, mode: &str) -> io::Result<Self> {
         let server = Server::bare(heap, mode, THREADS)?;
         let load = Load::open(server.address, CONNECTIONS)?;
-        Ok(Self { server, load, per_second: Vec::new() })
+        Ok(Self { server, load, per_second: Vec::new(), processor: Vec::new() })
+    }
+
+    fn round(&mut self, request: &[u8], span: Duration, counts: bool) -> io::Result<()> {
+        let before = self.server.report()?.processor;
+        let (sent, time) = self.load.round(request, span)?;
+        let processor = self.server.report()?.processor - before;
+        if counts {
+            self.per_second.push(sent as f64 / time.as_secs_f64());
+            self.processor.push(processor as f64 / sent as f64);
+        }
+        Ok(())
     }
 }
 
@@ -86,10 +101,7 @@ fn measure(wish: &Wish, heaps: &[Heap], request: &[u8]) -> io::Result<Vec<Pair>>
         for Pair { pooled, plain, .. } in &mut pairs {
             let turns = if round % 2 == 0 { [pooled, plain] } else { [plain, pooled] };
             for driven in turns {
-                let per_second = driven.load.round(request, Duration::from_millis(span))?;
-                if round > 0 {
-                    driven.per_second.push(per_second);
-                }
+                driven.round(request, Duration::from_millis(span), round > 0)?;
             }
         }
     }
@@ -101,13 +113,16 @@ fn print(bars: &mut Bars, bytes: usize, pair: &mut Pair) -> io::Result<()> {
     let Pair { heap, pooled, plain } = pair;
     let (after, plain_after) = (pooled.server.report()?, plain.server.report()?);
     let ratio = Figure::of_ratio(&pooled.per_second, &plain.per_second);
-    let middle = |driven: &Driven| median(driven.per_second.iter().copied());
+    let processor = Figure::of_ratio(&pooled.processor, &plain.processor);
+    let middle = |series: &[f64]| median(series.iter().copied());
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     let (name, title) = (heap.name(), size(bytes));
     println!(
-        "| {title} | {name} | {:.0} / {:.0} | {ratio} | {:.1} / {:.1} | {:.1} / {:.1} |",
-        middle(pooled),
-        middle(plain),
+        "| {title} | {name} | {:.0} / {:.0} | {ratio} | {:.1} / {:.1} | {processor} | {:.1} / {:.1} | {:.1} / {:.1} |",
+        middle(&pooled.per_second),
+        middle(&plain.per_second),
+        middle(&pooled.processor) / 1000.0,
+        middle(&plain.processor) / 1000.0,
         megabytes(after.resident),
         megabytes(plain_after.resident),
         megabytes(after.most_resident),
