@@ -29,8 +29,8 @@ const ROUNDS: usize = 21;
 /// Times of one sample; of a paced one, bursts.
 const SAMPLE: f64 = 1e6;
 const BURSTS: usize = 2;
-/// Two threads must have had all their buffers out at once by then.
-const WARM_UP: Duration = Duration::from_millis(8);
+/// How long a child works before it is measured, at least once.
+const WARM_UP: Duration = Duration::from_millis(5);
 /// How long samples are taken until a disturbed one counts.
 const TRYING: Duration = Duration::from_millis(15);
 
@@ -138,8 +138,9 @@ impl Column {
     }
 }
 
-/// Fills the pool and teaches the allocator, at least once.
+/// Fills the pool, with all that all threads will have out at once, and teaches the allocator.
 fn warm_up(worker: &mut Worker, iterations: usize) -> io::Result<()> {
+    worker.sample(0)?;
     let began = Instant::now();
     loop {
         worker.sample(iterations)?;
@@ -216,8 +217,8 @@ fn cell(column: &Column, heap: Heap) -> Option<String> {
 
 /// "Level", in a ratio: what this kind of machine can tell.
 const LEVEL: f64 = 1.1;
-/// Faults a buffer that the reading of the counts itself may cost.
-const NO_FAULTS: f64 = 0.01;
+/// Faults a buffer: the reading of the counts makes some, a single new buffer of 64 KiB made 16.
+const NO_FAULTS: f64 = 0.05;
 
 fn enter(bars: &mut Bars, column: &Column, (pattern, title, threads): Pattern<'_>, bytes: usize) {
     let what = format!("{title}, {}, {threads} thread(s)", size(bytes));

@@ -8,13 +8,10 @@ use std::time::Instant;
 const PAGE: usize = 4096;
 const ROUNDS: usize = 31;
 const SIZES: [usize; 4] = [512, 4 << 10, 8 << 10, 16 << 10];
-/// Where a block begins, in its page: glibc's are 16 bytes behind a multiple of 16, and the others' at multiples of their size.
-const TO: [usize; 9] = [0, 8, 16, 32, 64, 192, 208, 1024, 2064];
+/// Where the source begins in its page, and how far the target begins behind that place in its own.
 const FROM: [usize; 3] = [0, 16, 192];
+const AHEAD: [usize; 11] = [0, 8, 16, 32, 64, 128, 192, 256, 1024, 2048, 4080];
 const COPIES: usize = 1000;
-/// A large block, and a huge page of the system.
-const LARGE: usize = 4 << 20;
-const HUGE: usize = 2 << 20;
 
 /// Room for a block at any offset.
 struct Room(Vec<u8>);
@@ -27,24 +24,19 @@ impl Room {
 }
 
 pub(crate) fn table(wish: &Wish) {
-    small(wish);
-    huge(wish);
-}
-
-fn small(wish: &Wish) {
-    println!("\n### A bare copy by the page offsets of its ends\n");
+    println!("\n### A bare copy by how far the target's page offset lies beyond the source's\n");
     println!("Nanoseconds, median of {} rounds, and in brackets the 95 % interval.\n", wish.rounds(ROUNDS));
-    println!("| bytes | from | {} |", TO.map(|to| format!("to {to}")).join(" | "));
-    println!("|---:|---:|{}", "---:|".repeat(TO.len()));
+    println!("| bytes | source at | {} |", AHEAD.map(|bytes| format!("+{bytes}")).join(" | "));
+    println!("|---:|---:|{}", "---:|".repeat(AHEAD.len()));
     let (mut source, mut target) = (Room(vec![7; 2 * PAGE + SIZES[3]]), Room(vec![0; 2 * PAGE + SIZES[3]]));
     for size in SIZES {
         for from in FROM {
-            let mut series = TO.map(|_| Vec::new());
+            let mut series = AHEAD.map(|_| Vec::new());
             for round in 0..wish.rounds(ROUNDS) {
-                for turn in 0..TO.len() {
-                    let index = (turn + round) % TO.len();
+                for turn in 0..AHEAD.len() {
+                    let index = (turn + round) % AHEAD.len();
                     let bytes = source.at(from, size);
-                    series[index].push(copied(bytes, target.at(TO[index], size), COPIES));
+                    series[index].push(copied(bytes, target.at((from + AHEAD[index]) % PAGE, size)));
                 }
             }
             let cell = |nanos: &Vec<f64>| {
@@ -56,35 +48,11 @@ fn small(wish: &Wish) {
     }
 }
 
-/// Large blocks: where the allocator lays them, and at a multiple of a huge page.
-fn huge(wish: &Wish) {
-    println!("\n### A bare copy of {} MiB by where the block begins\n", LARGE >> 20);
-    println!(
-        "Microseconds; each round in new blocks.\n\n| 16 bytes behind a page | at a huge page | ratio |\n|---:|---:|---:|"
-    );
-    let source = vec![7; LARGE];
-    let mut series = [Vec::new(), Vec::new()];
-    for round in 0..wish.rounds(ROUNDS) {
-        for turn in 0..2 {
-            let index = (turn + round) % 2;
-            // The offset of one that glibc maps, and what a block would have that asked for the alignment.
-            let (align, offset) = [(PAGE, 16), (HUGE, 0)][index];
-            let mut room = vec![0; LARGE + HUGE + PAGE];
-            let from = (offset + align - room.as_ptr().addr() % align) % align;
-            let target = &mut room[from..][..LARGE];
-            target.fill(1);
-            series[index].push(copied(&source, target, COPIES / 50));
-        }
-    }
-    let [behind, at] = series.each_ref().map(|nanos| median(nanos.iter().copied()) / 1000.0);
-    println!("| {behind:.0} | {at:.0} | {} |", Figure::of_ratio(&series[0], &series[1]));
-}
-
 /// Nanoseconds of one copy.
-fn copied(from: &[u8], to: &mut [u8], copies: usize) -> f64 {
+fn copied(from: &[u8], to: &mut [u8]) -> f64 {
     let began = Instant::now();
-    for _ in 0..copies {
+    for _ in 0..COPIES {
         black_box(&mut *to).copy_from_slice(black_box(from));
     }
-    began.elapsed().as_nanos() as f64 / copies as f64
+    began.elapsed().as_nanos() as f64 / COPIES as f64
 }

@@ -75,7 +75,8 @@ fn buffers_each(pattern: &str) -> Option<usize> {
     }
 }
 
-/// Plays a pattern so many times: the time it took, without what it slept.
+/// Plays a pattern so many times: the time it took, without what it slept. No times at all let threads hold what they will
+/// have at most, all of them at once.
 pub(crate) type Player = Box<dyn FnMut(usize) -> Duration>;
 
 fn player(who: &str, pattern: &str, size: usize, pool: BufferPool) -> Option<Player> {
@@ -95,19 +96,35 @@ fn player_of<B: Buffers + 'static>(mut buffers: B, pattern: &str, size: usize) -
     let mut all = VecDeque::with_capacity(ALIVE);
     Some(match pattern {
         "one" => Box::new(move |iterations| timed(|| one(&mut buffers, source.bytes(), iterations))),
-        "alive" => Box::new(move |iterations| {
-            timed(|| (0..iterations).for_each(|_| burst(&mut buffers, source.bytes(), &mut all)))
-        }),
         "mixed" => Box::new(move |iterations| timed(|| mixed(&mut buffers, source.bytes(), &mut all, iterations))),
-        "paced" => Box::new(move |iterations| {
-            let bursts = (0..iterations).map(|_| {
-                std::thread::sleep(GAP);
-                timed(|| burst(&mut buffers, source.bytes(), &mut all))
-            });
-            bursts.sum()
-        }),
+        "alive" | "paced" => {
+            let gap = if pattern == "paced" { GAP } else { Duration::ZERO };
+            Box::new(move |iterations| bursts(&mut buffers, source.bytes(), &mut all, iterations, gap))
+        }
         _ => return None,
     })
+}
+
+/// The bursts' time without the gaps before them. None at all leaves all buffers of one out, until the next call.
+fn bursts<B: Buffers>(
+    buffers: &mut B,
+    bytes: &[u8],
+    all: &mut VecDeque<B::Buffer>,
+    iterations: usize,
+    gap: Duration,
+) -> Duration {
+    all.drain(..).for_each(|buffer| buffers.done(buffer));
+    if iterations == 0 {
+        take(buffers, bytes, all);
+    }
+    if gap.is_zero() {
+        return timed(|| (0..iterations).for_each(|_| burst(buffers, bytes, all)));
+    }
+    let paced = (0..iterations).map(|_| {
+        std::thread::sleep(gap);
+        timed(|| burst(buffers, bytes, all))
+    });
+    paced.sum()
 }
 
 fn timed(play: impl FnOnce()) -> Duration {
@@ -124,10 +141,14 @@ fn one<B: Buffers>(buffers: &mut B, bytes: &[u8], iterations: usize) {
 }
 
 fn burst<B: Buffers>(buffers: &mut B, bytes: &[u8], all: &mut VecDeque<B::Buffer>) {
+    take(buffers, bytes, all);
+    all.drain(..).for_each(|buffer| buffers.done(buffer));
+}
+
+fn take<B: Buffers>(buffers: &mut B, bytes: &[u8], all: &mut VecDeque<B::Buffer>) {
     for _ in 0..ALIVE {
         all.push_back(black_box(buffers.filled(black_box(bytes))));
     }
-    all.drain(..).for_each(|buffer| buffers.done(buffer));
 }
 
 fn mixed<B: Buffers>(buffers: &mut B, bytes: &[u8], all: &mut VecDeque<B::Buffer>, iterations: usize) {
