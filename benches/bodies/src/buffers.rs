@@ -22,7 +22,7 @@ copy into vectors that the thread keeps; all take turns in each of 21 rounds, ea
   freeze   filled, frozen, cloned, both dropped, beside `Vec` to `Bytes` and `BytesMut`
   offsets  a copy by the page offsets of its ends (only if named): why small blocks differ
 Without a name all but the last. On one thread and on two. --rounds: at least 15. --check: the exit code tells
-whether a bar is missed. --quick: fewer sizes and rounds. About 7 minutes in full on two cores, 90 s with --quick.
+whether a bar is missed. --quick: fewer sizes and rounds. About 8 minutes in full on two quiet cores, 3 with --quick.
 ";
 
 const ROUNDS: usize = 21;

@@ -96,7 +96,10 @@ fn player_of<B: Buffers + 'static>(mut buffers: B, pattern: &str, size: usize) -
     let mut all = VecDeque::with_capacity(ALIVE);
     Some(match pattern {
         "one" => Box::new(move |iterations| timed(|| one(&mut buffers, source.bytes(), iterations))),
-        "mixed" => Box::new(move |iterations| timed(|| mixed(&mut buffers, source.bytes(), &mut all, iterations))),
+        "mixed" => Box::new(move |iterations| {
+            all.drain(..).for_each(|buffer| buffers.done(buffer));
+            timed(|| mixed(&mut buffers, source.bytes(), &mut all, iterations))
+        }),
         "alive" | "paced" => {
             let gap = if pattern == "paced" { GAP } else { Duration::ZERO };
             Box::new(move |iterations| bursts(&mut buffers, source.bytes(), &mut all, iterations, gap))
@@ -152,15 +155,20 @@ fn take<B: Buffers>(buffers: &mut B, bytes: &[u8], all: &mut VecDeque<B::Buffer>
 }
 
 fn mixed<B: Buffers>(buffers: &mut B, bytes: &[u8], all: &mut VecDeque<B::Buffer>, iterations: usize) {
+    let part = |sixteenths| black_box(&bytes[..bytes.len() / 16 * sixteenths]);
     for _ in 0..iterations {
         for sixteenths in LENGTHS {
             if all.len() == MIXED {
                 all.pop_front().into_iter().for_each(|buffer| buffers.done(buffer));
             }
-            all.push_back(black_box(buffers.filled(black_box(&bytes[..bytes.len() / 16 * sixteenths]))));
+            all.push_back(black_box(buffers.filled(part(sixteenths))));
         }
     }
     all.drain(..).for_each(|buffer| buffers.done(buffer));
+    if iterations == 0 {
+        // No length comes twice among as many as are alive at once.
+        all.extend((1..=16).map(|sixteenths| buffers.filled(part(sixteenths))));
+    }
 }
 
 /// Lengths in sixteenths of the largest, as they happen to come.
