@@ -106,3 +106,41 @@ pub(crate) fn size(bytes: usize) -> String {
         _ => format!("{} MiB", bytes >> 20),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(enter: impl FnOnce(&mut Bars)) -> Verdict {
+        let mut bars = Bars::default();
+        enter(&mut bars);
+        bars.0[0].2
+    }
+
+    #[test]
+    fn a_bar_is_missed_only_when_the_whole_interval_lies_beyond_it() {
+        let figure = |low, high| Figure { median: (low + high) / 2.0, low, high };
+        for (low, high, at_most, at_least) in [
+            (0.8, 0.9, Verdict::Met, Verdict::Missed),
+            (0.9, 1.1, Verdict::Open, Verdict::Open),
+            (1.1, 1.2, Verdict::Missed, Verdict::Met),
+        ] {
+            assert!(verdict(|bars| bars.at_most("", 1.0, figure(low, high))) == at_most);
+            assert!(verdict(|bars| bars.at_least("", 1.0, figure(low, high))) == at_least);
+            let wholly = if low > 1.0 { Verdict::Met } else { Verdict::Missed };
+            assert!(verdict(|bars| bars.wholly_above("", 1.0, figure(low, high))) == wholly);
+        }
+    }
+
+    #[test]
+    fn a_check_fails_on_a_miss_and_on_nothing_measured() {
+        let checking = Wish::checking();
+        let mut bars = Bars::default();
+        assert_eq!(bars.settle(&checking), ExitCode::FAILURE);
+        bars.counted("", "", true);
+        assert_eq!(bars.settle(&checking), ExitCode::SUCCESS);
+        bars.counted("", "", false);
+        assert_eq!(bars.settle(&checking), ExitCode::FAILURE);
+        assert_eq!(bars.settle(&Wish::default()), ExitCode::SUCCESS);
+    }
+}

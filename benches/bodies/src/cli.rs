@@ -17,6 +17,11 @@ pub(crate) struct Wish {
 pub(crate) const FEWEST: usize = 15;
 
 impl Wish {
+    #[cfg(test)]
+    pub(crate) fn checking() -> Self {
+        Self { check: true, ..Self::default() }
+    }
+
     /// Reads the command line; `None` if `help` was asked for, which is printed.
     pub(crate) fn read(help: &str) -> io::Result<Option<Self>> {
         let mut wish = Self::default();

@@ -179,3 +179,21 @@ impl<'s> Visitor<'s> for Items<'_, 's> {
         Ok(list.into_slice())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All three ways do the same work: what goes in comes out.
+    #[test]
+    fn the_arena_holds_the_same_document() {
+        let bytes = document(64 << 10);
+        assert!((60_000..70_000).contains(&bytes.len()));
+        let scopes = ebbtide::Scopes::new();
+        let guard = scopes.begin();
+        let scope = guard.scope();
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let items = Items(&mut scope.arena(), &scope).deserialize(&mut json).map(serde_json::to_vec);
+        assert_eq!(items.ok().and_then(Result::ok), Some(bytes.clone()));
+    }
+}

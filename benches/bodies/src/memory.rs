@@ -18,7 +18,7 @@ What request bodies hold, over real sockets, by a counting allocator in one proc
   allocated  bytes and allocations of a request above the floor
   json       the same for a document of 64 KiB, in and out
 Without a name all of them. --check: the exit code tells whether a bar is missed. --quick leaves out
-the slow halves. About 70 seconds in full on two cores, 20 with --quick.
+the slow halves. About 2 minutes in full on two cores, 50 seconds with --quick.
 ";
 
 /// What a mode may hold above the floor and still hold nothing for the body: the handler's larger future and the like.

@@ -9,8 +9,8 @@ const PAGE: usize = 4096;
 const ROUNDS: usize = 31;
 const SIZES: [usize; 4] = [512, 4 << 10, 8 << 10, 16 << 10];
 /// Where the source begins in its page, and how far the target begins behind that place in its own.
-const FROM: [usize; 3] = [0, 16, 192];
-const AHEAD: [usize; 11] = [0, 8, 16, 32, 64, 128, 192, 256, 1024, 2048, 4080];
+const FROM: [usize; 2] = [0, 192];
+const AHEAD: [usize; 9] = [0, 8, 16, 32, 64, 192, 1024, 2048, 4080];
 const COPIES: usize = 1000;
 
 /// Room for a block at any offset.

@@ -116,7 +116,7 @@ impl HttpBody for Watched {
 // ---------------------------------------------------------------------------------------------------------------------
 
 /// What a child holds and did. Where no counting allocator is installed, the heap's numbers are zero.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) live: u64,
     pub(crate) peak: u64,
@@ -219,4 +219,16 @@ fn await_seen(bytes: u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read_as_it_was_written() {
+        let report = Report { live: 1, peak: 2, seen: 7, charged: 9, processor: 10, ..Report::default() };
+        assert_eq!(Report::read(&report.line()), Some(report));
+        assert_eq!(Report::read("1 2 3"), None);
+    }
 }
