@@ -118,7 +118,7 @@ pub use stats::{DropReason, PoolStats};
 
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
-pub(crate) use home::{Home, Lent, Node, Settings, dispose, give_back};
+pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back};
 pub(crate) use hooks::OwnHooks;
 pub(crate) use reset::both;
 

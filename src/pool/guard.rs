@@ -1,6 +1,6 @@
 //! The lease of a pooled value.
 
-use super::home::Node;
+use super::home::{Node, take_out};
 use crate::raw::lease::Lease;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
@@ -37,7 +37,7 @@ impl<T: Send + 'static> Pooled<T> {
     /// assert_eq!(pool.stats().outstanding(), 0);
     /// ```
     pub fn detach(pooled: Self) -> T {
-        Self::into_node(pooled).payload.into_value()
+        take_out(Self::into_node(pooled))
     }
 }
 

@@ -4,12 +4,15 @@
 //! type itself.
 
 use super::chain::Chain;
+use super::magazines::{Housed, Magazines};
 use super::shared::{Count, Counted};
+use super::shell::Hollow;
 use super::tiers::{Homed, Tiers};
 use crate::buffer::{Block, PooledBuf};
-use crate::pool::{Lent, Node};
+use crate::pool::{Lent, Node, Shell};
 use bytes::BufMut;
 use bytes::buf::UninitSlice;
+use core::mem::MaybeUninit;
 
 /// Room that `chunk_mut` makes when there is none, in bytes.
 const STEP: usize = 64;
@@ -56,5 +59,22 @@ unsafe impl<T: Send + 'static> Homed for Lent<T> {
 
     fn spill(&self, chain: Chain<Self>) {
         self.home().spill(chain);
+    }
+}
+
+// SAFETY: as above; the shells are a field of the home too.
+unsafe impl<T: Send + 'static> Housed for Shell<T> {
+    fn magazines(&self) -> &Magazines<Self> {
+        self.home().shells()
+    }
+}
+
+// SAFETY: `Lent` is `repr(C)`, and a shell is one whose last field, of the parameter's type, is what `room` lends.
+unsafe impl<T: Send + 'static> Hollow for Lent<T> {
+    type Value = T;
+    type Shell = Shell<T>;
+
+    fn room(shell: &mut Shell<T>) -> &mut MaybeUninit<T> {
+        shell.value_mut()
     }
 }
