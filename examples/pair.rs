@@ -4,10 +4,12 @@
 //!
 //! ```sh
 //! cargo build --release --example pair
-//! for way in stack pool full_fence object_stack object; do for pairs in 1000 2000; do
+//! for way in stack pool full_fence object_stack object starved; do for pairs in 1000 2000; do
 //!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/pair $way $pairs 2>&1 | grep Collected
 //! done; done
 //! ```
+//!
+//! `starved` is not a pair: a hundred are taken, of which a third is detached.
 //!
 //! `pair crossing 1000000` takes the vectors here and drops them on another thread, and prints how many fetched a chain from
 //! the tier that threads share.

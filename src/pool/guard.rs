@@ -26,6 +26,11 @@ impl<T: Send + 'static> Pooled<T> {
 
     /// Takes the value out of the pool for good. It is not reset.
     ///
+    /// Its box and its place stay with the thread, for the next value that it makes: at most 64 for a pool, of 8 KiB each. They keep
+    /// no value out, and go with [`Pool::trim`](crate::Pool::trim), [`Pool::clear`](crate::Pool::clear) and the thread.
+    ///
+    /// **Cost**: some forty instructions, no locked one, where the box stays; else it is freed, and some counters are shared.
+    ///
     /// # Examples
     ///
     /// ```
