@@ -154,21 +154,21 @@ fn a_value_detached_after_the_close_leaves_nothing() {
 fn values_are_lost_and_made_by_several_threads_within_the_bounds() {
     const THREADS: usize = 4;
     let pool = build(Pool::builder().max_idle(8));
-    thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let pool = &pool;
-            scope.spawn(move || {
-                for round in 0..2000 {
-                    let leases: Vec<_> = (0..3).map(|_| pool.get()).collect();
-                    for (at, lease) in leases.into_iter().enumerate() {
-                        if (round + at + thread) % 3 == 0 {
-                            drop(Pooled::detach(lease));
-                        }
-                    }
-                    assert!(pool.stats().idle <= 8);
+    let lose_some = &|thread: usize| {
+        for round in 0..2000 {
+            let leases: Vec<_> = (0..3).map(|_| pool.get()).collect();
+            for (at, lease) in leases.into_iter().enumerate() {
+                if (round + at + thread) % 3 == 0 {
+                    drop(Pooled::detach(lease));
                 }
-            });
+            }
+            assert!(pool.stats().idle <= 8);
         }
+    };
+    thread::scope(|scope| {
+        // Joined, since a scope does not wait for what its threads give back when they end.
+        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || lose_some(thread))).collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
     let stats = pool.stats();
     assert_eq!((stats.outstanding(), stats.live), (0, stats.idle));

@@ -29,7 +29,8 @@ impl<T: Send + 'static> Pooled<T> {
     /// Its box and its place stay with the thread, for the next value that it makes: at most 64 for a pool, of 8 KiB each. They keep
     /// no value out, and go with [`Pool::trim`](crate::Pool::trim), [`Pool::clear`](crate::Pool::clear) and the thread.
     ///
-    /// **Cost**: some forty instructions, no locked one, where the box stays; else it is freed, and some counters are shared.
+    /// **Cost**: some fifty instructions, no locked one, where the box stays; else the box is freed, and four
+    /// shared counters are written.
     ///
     /// # Examples
     ///
