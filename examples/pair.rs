@@ -4,15 +4,17 @@
 //!
 //! ```sh
 //! cargo build --release --example pair
-//! for way in stack pool full_fence object_stack object; do for pairs in 1000 2000; do
+//! for way in stack pool full_fence object_stack object starved; do for pairs in 1000 2000; do
 //!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/pair $way $pairs 2>&1 | grep Collected
 //! done; done
 //! ```
 //!
+//! `starved` is not a pair: a hundred are taken, of which a third is detached.
+//!
 //! `pair crossing 1000000` takes the vectors here and drops them on another thread, and prints how many fetched a chain from
 //! the tier that threads share.
 
-use ebbtide::{Pool, Reset, Verdict};
+use ebbtide::{Pool, Pooled, Reset, Verdict};
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::sync::mpsc;
@@ -86,6 +88,14 @@ fn crossed(pool: &Pool<Vec<u8>>, pairs: u64) {
     println!("{:?}", pool.stats());
 }
 
+/// A hundred at once, of which a third never comes back.
+fn starved(pool: &Pool<Vec<u8>>, out: &mut Vec<Pooled<Vec<u8>>>) {
+    out.extend((0..100).map(|_| pool.get()));
+    out.iter_mut().for_each(|value| write(value));
+    out.drain(67..).for_each(|value| drop(Pooled::detach(value)));
+    out.clear();
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let way = arguments.next().unwrap_or_else(|| "pool".to_owned());
@@ -96,6 +106,10 @@ fn main() {
         "stack" => (0..pairs).for_each(|_| stacked()),
         "object_stack" => (0..pairs).for_each(|_| object_stacked()),
         "crossing" => crossed(&pool, pairs),
+        "starved" => {
+            let mut out = Vec::with_capacity(100);
+            (0..pairs).for_each(|_| starved(&pool, &mut out));
+        }
         "object" => (0..pairs).for_each(|_| mark(&mut objects.get())),
         _ => (0..pairs).for_each(|_| write(&mut pool.get())),
     }

@@ -118,7 +118,7 @@ pub use stats::{DropReason, PoolStats};
 
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
-pub(crate) use home::{Home, Lent, Node, Settings, dispose, give_back};
+pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back};
 pub(crate) use hooks::OwnHooks;
 pub(crate) use reset::both;
 
@@ -211,7 +211,8 @@ impl<T: Send + 'static> Pool<T> {
     /// Lends an idle value, or one that the factory makes.
     ///
     /// **Cost**: some thirty instructions, no locked one, when this thread has an idle value at hand; one shared operation for
-    /// a chain of values when others have given some back; without an idle value, the factory and one box. Where Linux'
+    /// a chain of values when others have given some back; without an idle value, the factory and one box, or that of a
+    /// value that this thread has [detached](Pooled::detach). Where Linux'
     /// `membarrier` is not to be had, a full fence comes on top.
     ///
     /// # Panics
@@ -241,7 +242,7 @@ impl<T: Send + 'static> Pool<T> {
         Home::adopt(&self.home, value);
     }
 
-    /// Frees the values that are idle now.
+    /// Frees the values that are idle now, and what detached ones left.
     pub fn clear(&self) {
         self.home.clear();
     }

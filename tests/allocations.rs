@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ebbtide::bench::{AllocReport, CountingAllocator, live, peak, reset_peak, totals};
 use ebbtide::http::AccessLog;
 use ebbtide::intercept::{Links, Runner};
-use ebbtide::{BufferPool, Chain, DynChain, Interceptor, Pool, Reset, Scopes, Verdict, assert_allocs};
+use ebbtide::{BufferPool, Chain, DynChain, Interceptor, Pool, Pooled, Reset, Scopes, Verdict, assert_allocs};
 use http::{HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::server::conn::http1;
@@ -28,6 +28,30 @@ fn a_pooled_value_costs_nothing_once_it_is_there() {
             pool.get().extend_from_slice(&[1; 4096]);
         }
     });
+}
+
+#[test]
+fn a_detached_value_leaves_its_box_to_the_next_one() {
+    let pool = Pool::new(|| Vec::<u8>::with_capacity(4096));
+    let lose = || drop(Pooled::detach(pool.get()));
+    lose();
+    assert_allocs!(100, { (0..100).for_each(|_| lose()) });
+}
+
+/// Allocations that it takes to make values after as many were detached.
+fn made_after_detached(values: usize, room: usize) -> usize {
+    let pool = Pool::new(move || Vec::<u8>::with_capacity(room));
+    let mut leases = Vec::with_capacity(values);
+    leases.extend((0..values).map(|_| pool.get()));
+    leases.drain(..).for_each(|lease| drop(Pooled::detach(lease)));
+    let (_, report) = AllocReport::of(|| leases.extend((0..values).map(|_| pool.get())));
+    usize::try_from(report.allocations).unwrap()
+}
+
+#[test]
+fn of_many_detached_values_64_leave_their_boxes_and_of_large_ones_none() {
+    assert_eq!(made_after_detached(1000, 100), 1000 + (1000 - 64));
+    assert_eq!(made_after_detached(10, 9000), 2 * 10);
 }
 
 #[test]

@@ -167,11 +167,13 @@ fn the_memory_comes_back_with_the_last_clone_on_any_thread() {
     buffer.extend_from_slice(b"shared between threads");
     let bytes = buffer.freeze();
     std::thread::scope(|threads| {
-        for _ in 0..4 {
+        let readers = [(); 4].map(|()| {
             let clone = bytes.clone();
-            threads.spawn(move || assert_eq!(clone.slice(..6), *b"shared".as_slice()));
-        }
+            threads.spawn(move || assert_eq!(clone.slice(..6), *b"shared".as_slice()))
+        });
         drop(bytes);
+        // Joined, since a scope does not wait for what its threads give back when they end.
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
     });
     assert_eq!((pool.stats().outstanding(), pool.stats().idle), (0, 1));
 }

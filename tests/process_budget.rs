@@ -2,12 +2,13 @@
 //! the process's.
 
 use ebbtide::pool::{process_bytes, set_process_limit};
-use ebbtide::{BufferPool, DropReason, Pool, PoolBuilder};
+use ebbtide::{BufferPool, DropReason, Pool, PoolBuilder, Pooled};
 use std::sync::{Arc, Barrier};
 
 #[test]
 fn the_bounds_hold_over_pools_and_sleeping_threads() {
     one_limit_for_all_pools();
+    what_detached_values_leave_is_freed();
     // The default, and a bound of one's own.
     sleeping_threads_hold_no_more_than_the_bounds(Pool::builder(), 64 << 20);
     sleeping_threads_hold_no_more_than_the_bounds(Pool::builder().max_idle_bytes(8 << 20), 8 << 20);
@@ -32,6 +33,34 @@ fn one_limit_for_all_pools() {
     assert!(stats.iter().map(|stats| stats.drops(DropReason::Budget)).sum::<u64>() >= 20, "{stats:?}");
     drop((pools, buffers));
     assert_eq!(process_bytes(), 0);
+}
+
+/// The places that detached values leave to the next ones count here, until somebody frees them.
+fn what_detached_values_leave_is_freed() {
+    set_process_limit(1 << 30);
+    let pool = Pool::new(|| Vec::<u8>::with_capacity(1000));
+    let lose =
+        |pool: &Pool<Vec<u8>>| [(); 100].map(|()| pool.get()).into_iter().for_each(|it| drop(Pooled::detach(it)));
+    let frees: [(&str, &dyn Fn()); 3] = [
+        ("clear", &|| pool.clear()),
+        ("a step of ageing", &|| while !pool.trim() {}),
+        ("a value too many for the limit", &|| {
+            set_process_limit(100_000);
+            pool.get().reserve_exact(99_000);
+            set_process_limit(1 << 30);
+            assert_eq!(pool.stats().idle, 1);
+            drop(pool.try_get().map(Pooled::detach));
+        }),
+    ];
+    for (way, free) in frees {
+        lose(&pool);
+        assert!((64_000..80_000).contains(&process_bytes()), "{} bytes before {way}", process_bytes());
+        assert_eq!(pool.stats().charged_bytes, 0);
+        free();
+        assert_eq!(process_bytes(), 0, "after {way}");
+    }
+    std::thread::scope(|scope| scope.spawn(|| lose(&pool)).join().unwrap());
+    assert_eq!(process_bytes(), 0, "after the thread's end");
 }
 
 fn sleeping_threads_hold_no_more_than_the_bounds(builder: PoolBuilder, bytes: u64) {

@@ -18,7 +18,8 @@ pub fn set_process_limit(bytes: usize) {
     PROCESS.limit.store(bytes, Relaxed);
 }
 
-/// Bytes that all pools of the process keep, or keep places for.
+/// Bytes that all pools of the process keep, or keep places for: those of leased values, and those that
+/// [detached](crate::Pooled::detach) ones leave to the next.
 #[must_use]
 pub fn process_bytes() -> usize {
     PROCESS.used()

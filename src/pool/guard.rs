@@ -1,6 +1,6 @@
 //! The lease of a pooled value.
 
-use super::home::Node;
+use super::home::{Node, take_out};
 use crate::raw::lease::Lease;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
@@ -26,6 +26,12 @@ impl<T: Send + 'static> Pooled<T> {
 
     /// Takes the value out of the pool for good. It is not reset.
     ///
+    /// Its box and its place stay with the thread, for the next value that it makes: at most 64 for a pool, of 8 KiB each. They keep
+    /// no value out, and go with [`Pool::trim`](crate::Pool::trim), [`Pool::clear`](crate::Pool::clear) and the thread.
+    ///
+    /// **Cost**: some fifty instructions, no locked one, where the box stays; else the box is freed, and four
+    /// shared counters are written.
+    ///
     /// # Examples
     ///
     /// ```
@@ -37,7 +43,7 @@ impl<T: Send + 'static> Pooled<T> {
     /// assert_eq!(pool.stats().outstanding(), 0);
     /// ```
     pub fn detach(pooled: Self) -> T {
-        Self::into_node(pooled).payload.into_value()
+        take_out(Self::into_node(pooled))
     }
 }
 

@@ -10,10 +10,12 @@
 
 mod closing;
 mod lent;
+mod shells;
 
 pub(crate) use closing::Ending;
 use lent::UNCHARGED;
-pub(crate) use lent::{Lent, Node, dispose, give_back};
+pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, take_out};
+use shells::Shells;
 
 use super::budget::Budget;
 use super::census::Census;
@@ -25,6 +27,7 @@ use super::stats::{Counts, DropReason, PoolStats};
 use super::watched::watched;
 use crate::raw::chain::Chain;
 use crate::raw::lease::Lease;
+use crate::raw::magazines::Magazines;
 use crate::raw::tiers::Tiers;
 use crate::raw::unwind::{Quiet, caught};
 use crate::sync::Ordering;
@@ -57,6 +60,8 @@ pub(crate) struct Settings {
 
 pub(crate) struct Home<T> {
     tiers: Tiers<Lent<T>>,
+    /// What values left behind that were taken out for good.
+    shells: Shells<T>,
     hooks: Quiet<Box<dyn Hooks<T>>>,
     /// The nodes. A leased one keeps its place.
     census: Census,
@@ -88,6 +93,7 @@ impl<T: Send + 'static> Home<T> {
         let home = Arc::new(Self {
             // Behind a full fence nothing is taken on the short way, so `verify` sees all that is taken.
             tiers: Tiers::new(settings.values, settings.thread_values, settings.full_fence || debug.has_verify()),
+            shells: Shells::new(settings.thread_values, settings.full_fence),
             hooks: Quiet::new(watched(hooks, debug, settings.name)),
             census: Census::new(settings.values),
             bytes,
@@ -100,6 +106,10 @@ impl<T: Send + 'static> Home<T> {
         });
         registry::add(&home);
         home
+    }
+
+    pub(crate) fn shells(&self) -> &Magazines<Shell<T>> {
+        self.shells.magazines()
     }
 
     pub(crate) fn tiers(&self) -> &Tiers<Lent<T>> {
@@ -135,15 +145,27 @@ impl<T: Send + 'static> Home<T> {
         Some(Lease::new(node))
     }
 
-    /// A node around a value that `get` had to make.
-    #[cold]
+    /// A node around a value that `get` had to make: in a shell, on whose terms it begins, or in a new box.
+    #[inline]
     pub(crate) fn lease_new(home: &Arc<Self>, value: T) -> Lease<Node<T>> {
+        match home.shells.fill(value) {
+            Ok(node) => Lease::new(node),
+            Err(value) => Self::lease_boxed(home, value),
+        }
+    }
+
+    /// A node of its own around a value that `get` had to make.
+    #[cold]
+    fn lease_boxed(home: &Arc<Self>, value: T) -> Lease<Node<T>> {
         home.counts.made();
         let mut node = Self::node(home, value);
         // A panic while measuring, or no room: the node stays uncharged and must find room when it returns.
         let lent = &mut node.payload;
         match caught(|| home.measure(lent.value())).filter(|&bytes| bytes <= home.settings.value_bytes) {
-            Some(bytes) => lent.charge = home.charge_new(bytes),
+            Some(bytes) => {
+                lent.charge = home.charge_new(bytes);
+                home.shells.note_new(lent.charge);
+            }
             None => home.census.come(),
         }
         Lease::new(node)
@@ -151,10 +173,10 @@ impl<T: Send + 'static> Home<T> {
 
     /// Counts a new node and reserves its place and bytes, if the bounds allow it. Returns the charge.
     fn charge_new(&self, bytes: usize) -> usize {
-        let has_bytes = self.bytes.reserve(bytes);
+        let has_bytes = self.has_room(|| self.bytes.reserve(bytes));
         if !has_bytes {
             self.census.come();
-        } else if self.census.come_with_place() {
+        } else if self.census.come_with_place() || (self.shed() && self.census.take_place()) {
             return bytes;
         } else {
             self.bytes.release(bytes);
@@ -174,8 +196,11 @@ impl<T: Send + 'static> Home<T> {
 
     /// Takes in a value from outside, on the terms on which a lease comes back.
     pub(crate) fn adopt(home: &Arc<Self>, value: T) {
-        home.census.come();
-        drop(Lease::new(Self::node(home, value)));
+        let node = home.shells.adopt(value).unwrap_or_else(|value| {
+            home.census.come();
+            Self::node(home, value)
+        });
+        drop(Lease::new(node));
     }
 
     fn node(home: &Arc<Self>, value: T) -> Box<Node<T>> {
@@ -192,12 +217,12 @@ impl<T: Send + 'static> Home<T> {
     /// Makes `charge` equal to `bytes`, if the bounds allow it.
     fn charge(&self, charge: &mut usize, bytes: usize) -> Result<(), DropReason> {
         let had_place = *charge != UNCHARGED;
-        if !had_place && !self.census.take_place() {
+        if !had_place && !self.has_room(|| self.census.take_place()) {
             return Err(DropReason::Full);
         }
         if bytes <= *charge {
             self.bytes.release(*charge - bytes);
-        } else if !self.bytes.reserve(bytes - *charge) {
+        } else if !self.has_room(|| self.bytes.reserve(bytes - *charge)) {
             if !had_place {
                 self.census.give_place();
             }
@@ -250,6 +275,7 @@ impl<T: Send + 'static> Home<T> {
     /// Frees what is idle in the shared tier and in threads that take nothing.
     pub(crate) fn clear(&self) {
         self.tiers.clear(|chain| self.discard_all(chain, DropReason::Closed));
+        self.shed();
     }
 
     /// Ages what is idle by one step, or goes on with one: see [`Pool::trim`](crate::Pool::trim).
@@ -258,6 +284,7 @@ impl<T: Send + 'static> Home<T> {
         let done = self.tiers.age(VALUES_A_TRIM, |chain| self.discard_all(chain, DropReason::Aged));
         if done {
             self.tiers.reclaim(|chain| self.spill(chain));
+            self.shed();
         }
         self.ageing.lock().unfinished = !done;
         done
@@ -280,7 +307,11 @@ impl<T: Send + 'static> Home<T> {
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
-        self.counts.snapshot(&self.census, &self.tiers, self.bytes.used())
+        let mut stats = self.counts.snapshot(&self.census, &self.tiers, self.bytes.used());
+        stats.live = stats.live.saturating_sub(self.shells.count());
+        stats.charged_bytes = stats.charged_bytes.saturating_sub(self.shells.bytes());
+        stats.made += self.shells.made();
+        stats
     }
 }
 

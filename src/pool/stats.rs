@@ -42,7 +42,8 @@ pub struct PoolStats {
     pub live: u64,
     /// Values that wait for a `get`.
     pub idle: u64,
-    /// The most values that existed at once. In the numbers of a buffer pool, the sum over its
+    /// The most values that existed at once; with some too many, 64 a thread at most, where other threads than those that make
+    /// values [detach](crate::Pooled::detach) them. In the numbers of a buffer pool, the sum over its
     /// size classes, each at its own time.
     pub peak_live: u64,
     /// Bytes charged to the pool's bound: of idle values, and of leased ones as they were when they were

@@ -4,13 +4,16 @@
 //! type itself.
 
 use super::chain::Chain;
+use super::magazines::{Housed, Magazines};
 use super::shared::{Count, Counted};
+use super::shell::Hollow;
 use super::tiers::{Homed, Tiers};
 use super::view::Holds;
 use crate::buffer::{Block, PooledBuf};
-use crate::pool::{Lent, Node};
+use crate::pool::{Lent, Node, Shell};
 use bytes::buf::UninitSlice;
 use bytes::{Buf, BufMut};
+use core::mem::MaybeUninit;
 
 // SAFETY: `chunk_mut` is the segment's room behind the written bytes, and `advance_mut` counts bytes of it as
 // written; both are the same until the buffer is written to.
@@ -84,5 +87,22 @@ unsafe impl<T: Send + 'static> Homed for Lent<T> {
 
     fn spill(&self, chain: Chain<Self>) {
         self.home().spill(chain);
+    }
+}
+
+// SAFETY: as above; the shells are a field of the home too.
+unsafe impl<T: Send + 'static> Housed for Shell<T> {
+    fn magazines(&self) -> &Magazines<Self> {
+        self.home().shells()
+    }
+}
+
+// SAFETY: `Lent` is `repr(C)`, and a shell is one whose last field, of the parameter's type, is what `room` lends.
+unsafe impl<T: Send + 'static> Hollow for Lent<T> {
+    type Value = T;
+    type Shell = Shell<T>;
+
+    fn room(shell: &mut Shell<T>) -> &mut MaybeUninit<T> {
+        shell.value_mut()
     }
 }

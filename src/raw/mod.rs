@@ -8,7 +8,8 @@
 //! | `quota` | what all lanes of a request may take together |
 //! | `allocator` | a cursor lent to collections through the allocator API |
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
-//! | `chain`, `magazine`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
+//! | `chain`, `magazine`, `magazines`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
+//! | `shell` | a node whose value was taken out, to be filled again |
 //! | `barrier`, `threads` | a fence that costs one side only; dense numbers for threads |
 //! | `lease` | the one owner of a node that is lent |
 //! | `shared`, `view` | a reference count inside a pooled node; parts of the bytes of one |
@@ -36,6 +37,7 @@ pub mod impls;
 pub mod lanes;
 pub mod lease;
 pub mod magazine;
+pub mod magazines;
 pub mod mask;
 pub mod parcels;
 pub mod place;
@@ -43,6 +45,7 @@ pub mod quota;
 pub mod room;
 pub mod segment;
 pub mod shared;
+pub mod shell;
 pub mod slot;
 pub mod store;
 pub mod threads;

@@ -55,6 +55,7 @@ impl EndingThread {
 }
 
 /// This thread's number; one that is not below [`THREADS`] means none.
+#[inline]
 pub fn number() -> usize {
     let number = NUMBER.get();
     if number == UNKNOWN { take() } else { number }

@@ -14,14 +14,14 @@
 
 mod closing;
 
-use super::barrier;
-use super::chain::{Chain, List, Node};
+use super::chain::{Chain, Node};
 use super::depot::{Depot, Load, Push};
 use super::magazine::Magazine;
-use super::threads::{self, EndingThread, THREADS};
-use crate::sync::{AtomicPtr, Mutex, Ordering, count};
+use super::magazines::{Magazines, exchanged, push, push_below};
+use super::threads::{self, EndingThread};
+use crate::sync::{Ordering, count};
 use core::fmt;
-use core::ptr::{NonNull, null_mut};
+use core::ptr::NonNull;
 
 /// How often a chain is merged with another one for lack of room before its nodes are freed.
 const MERGES: usize = 8;
@@ -43,82 +43,26 @@ pub unsafe trait Homed: Sized {
     fn spill(&self, chain: Chain<Self>);
 }
 
-/// # Invariants
-///
-/// (a) `magazines[n]` is null or a box of this pool's, with owner `n`, freed only with the tiers.
-/// (b) `closed` is set before the gates are shut, and a magazine begins under its lock: one that begins later
-///     begins closed.
+/// See the head of this file.
 pub struct Tiers<P> {
-    magazines: [AtomicPtr<Magazine<P>>; THREADS],
+    magazines: Magazines<P>,
     depot: Depot<Chain<P>>,
     /// Nodes in the depot, for statistics.
     in_depot: count::AtomicUsize,
     /// Chains taken from the depot by threads that wanted a node, for statistics.
     fetches: count::AtomicU64,
-    /// Held by who begins a magazine, trims or closes. `true` once closed.
-    closed: Mutex<bool>,
-    /// Nodes that one magazine holds at most.
-    depth: usize,
-    full_fence: bool,
 }
-
-// SAFETY: nodes move between threads, so `P: Send`; no `&P` is shared.
-unsafe impl<P: Send> Send for Tiers<P> {}
-// SAFETY: as above; the magazines are `Sync` under the same bound.
-unsafe impl<P: Send> Sync for Tiers<P> {}
 
 impl<P> Tiers<P> {
     /// Tiers for about `capacity` nodes, of which `depth` in each magazine. The bound on nodes is the pool's: the depot
     /// has room for some chains, of any length.
     pub fn new(capacity: usize, depth: usize, full_fence: bool) -> Self {
         Self {
-            magazines: core::array::from_fn(|_| AtomicPtr::new(null_mut())),
+            magazines: Magazines::new(depth, full_fence),
             depot: Depot::new(capacity.min(CHAINS + capacity / 8).min(MOST_CHAINS)),
             in_depot: count::AtomicUsize::new(0),
             fetches: count::AtomicU64::new(0),
-            closed: Mutex::new(false),
-            depth: depth.max(1),
-            full_fence: full_fence || barrier::must_be_full(),
         }
-    }
-
-    /// The magazine of thread `number`, if it has begun.
-    #[inline(always)]
-    fn magazine(&self, number: usize) -> Option<&Magazine<P>> {
-        // Acquire: sees the magazine's fields, from the Release in `begin`.
-        let magazine = self.magazines.get(number)?.load(Ordering::Acquire);
-        // SAFETY: by (a).
-        unsafe { magazine.as_ref() }
-    }
-
-    /// The magazine of thread `number`, begun if need be; `None` for a thread without a number.
-    fn begun(&self, number: usize) -> Option<&Magazine<P>> {
-        match self.magazine(number) {
-            None if number < THREADS => Some(self.begin(number)),
-            magazine => magazine,
-        }
-    }
-
-    #[cold]
-    fn begin(&self, number: usize) -> &Magazine<P> {
-        let closed = self.closed.lock();
-        // Looked up again under the lock: numbers are used by one thread after the other, so nobody else begins
-        // this one, but the model of that is not this type's.
-        if let Some(magazine) = self.magazine(number) {
-            return magazine;
-        }
-        let magazine = Magazine::new(number, self.depth, self.full_fence);
-        if *closed {
-            magazine.close();
-        }
-        let magazine = Box::leak(Box::new(magazine));
-        // Release: publishes the magazine to the Acquire in `magazine`.
-        self.magazines[number].store(magazine, Ordering::Release);
-        magazine
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Magazine<P>> {
-        (0..THREADS).filter_map(|number| self.magazine(number))
     }
 
     /// Takes an idle node that this thread has at hand. If there is none, `take_slow_here` may still find one.
@@ -131,11 +75,16 @@ impl<P> Tiers<P> {
         unsafe { self.take_at_hand(threads::number_so_far()) }
     }
 
-    /// Takes an idle node, wherever this thread can find one without asking others.
+    /// Takes an idle node, wherever this thread can find one without asking others, after `take_here` found none.
+    #[inline]
     pub fn take_slow_here(&self) -> Option<Box<Node<P>>>
     where
         P: Homed,
     {
+        if !self.magazines.has_full_fence() && self.in_depot() == 0 {
+            // The short way was open: there is nothing, and no reason to ask the shared queues for it.
+            return None;
+        }
         // SAFETY: it is this thread's number.
         unsafe { self.take_slow(threads::number()) }
     }
@@ -147,13 +96,8 @@ impl<P> Tiers<P> {
     /// `number` is the calling thread's own, or not below [`THREADS`].
     #[inline(always)]
     pub unsafe fn take_at_hand(&self, number: usize) -> Option<Box<Node<P>>> {
-        let magazine = self.magazine(number)?;
-        let this = NonNull::from(magazine);
-        // SAFETY: the caller's promise; `self` keeps the magazine; `pop` neither panics nor runs a user's code.
-        let node = unsafe { Magazine::with_light(this, (), |list, len, ()| pop(list, len)) }.ok().flatten()?;
-        node.home.set(Some(this));
-        magazine.count_take();
-        Some(node)
+        // SAFETY: the caller's promise, passed on.
+        unsafe { self.magazines.take_light(number) }
     }
 
     /// Takes a node out of the magazine, where that wants a full fence; else a chain out of the depot, of which it leaves
@@ -162,27 +106,23 @@ impl<P> Tiers<P> {
     /// # Safety
     ///
     /// As for `take_at_hand`.
+    #[inline(never)]
     pub unsafe fn take_slow(&self, number: usize) -> Option<Box<Node<P>>>
     where
         P: Homed,
     {
-        let magazine = self.begun(number).map(NonNull::from);
-        if let Some(this) = magazine {
-            // SAFETY: as in `take_at_hand`.
-            if let Ok(Some(node)) = unsafe { Magazine::with(this, (), |list, len, ()| pop(list, len)) } {
-                node.home.set(magazine);
-                // SAFETY: `self` keeps the magazine.
-                unsafe { this.as_ref() }.count_take();
-                return Some(node);
-            }
+        // SAFETY: the caller's promise, passed on.
+        if let Some(node) = unsafe { self.magazines.take(number) } {
+            return Some(node);
         }
+        let magazine = self.magazines.begun(number).map(NonNull::from);
         let mut chain = self.pop()?;
         let node = chain.pop()?;
         self.fetches.fetch_add(1, Ordering::Relaxed);
         node.home.set(magazine);
-        if chain.len() > self.depth {
+        if chain.len() > self.magazines.depth() {
             // Of chains that became one for lack of room: the others find what this thread may not have at hand.
-            let kept = chain.split_off(self.depth);
+            let kept = chain.split_off(self.magazines.depth());
             self.hand_over(core::mem::replace(&mut chain, kept), |chain| node.payload.spill(chain));
         }
         let rest = match magazine {
@@ -199,7 +139,7 @@ impl<P> Tiers<P> {
     where
         P: Homed,
     {
-        let magazine = node.payload.tiers().begun(threads::number()).map(NonNull::from);
+        let magazine = node.payload.tiers().magazines.begun(threads::number()).map(NonNull::from);
         node.home.set(magazine);
     }
 
@@ -261,7 +201,7 @@ impl<P> Tiers<P> {
     where
         P: Homed,
     {
-        let Some(magazine) = node.payload.tiers().begun(number) else { return Err(node) };
+        let Some(magazine) = node.payload.tiers().magazines.begun(number) else { return Err(node) };
         let this = NonNull::from(magazine);
         let is_foreign = node.home.get() != Some(this);
         let limit = if is_foreign { magazine.batch() } else { magazine.depth() };
@@ -300,17 +240,7 @@ impl<P> Tiers<P> {
 
     /// Hands the chain of a thread that ends over to the others. The caller keeps the pool.
     pub fn flush(&self, thread: &EndingThread, free: impl FnMut(Chain<P>)) {
-        let Some(magazine) = self.magazine(thread.number()).map(NonNull::from) else { return };
-        // The lock keeps trims away: one that has the gate shut would leave the nodes behind, since it sees an owner
-        // busy, and so would the owner, who sees the gate shut.
-        let closed = self.closed.lock();
-        // SAFETY: the number is still the calling thread's; `self` keeps the magazine.
-        let flushed = unsafe { Magazine::with(magazine, Chain::new(), exchanged) };
-        drop(closed);
-        // `Err` after a close, which has taken the nodes: nobody was busy here.
-        if let Ok(chain) = flushed {
-            self.hand_over(chain, free);
-        }
+        self.hand_over(self.magazines.flush(thread), free);
     }
 
     fn pop(&self) -> Option<Chain<P>> {
@@ -360,7 +290,7 @@ impl<P> Tiers<P> {
     /// Nodes taken since the beginning.
     pub fn takes(&self) -> u64 {
         // The first node of each chain went to who fetched it.
-        self.fetches() + self.all().map(Magazine::takes).sum::<u64>()
+        self.fetches() + self.magazines.takes()
     }
 
     /// Chains fetched from the depot since the beginning.
@@ -371,57 +301,20 @@ impl<P> Tiers<P> {
     /// Idle nodes in all tiers, exact at rest.
     pub fn idle(&self) -> usize {
         // Twice, and the smaller number: a chain on its way between the two is rather not counted than counted twice.
-        let before = self.in_depot.load(Ordering::Relaxed);
-        let at_hand = self.all().map(Magazine::waiting).sum::<usize>();
-        before.min(self.in_depot.load(Ordering::Relaxed)) + at_hand
+        let before = self.in_depot();
+        let at_hand = self.magazines.waiting();
+        before.min(self.in_depot()) + at_hand
+    }
+
+    /// Nodes in the depot, or just on their way. Relaxed: who gave a node back before this take, in the order of threads,
+    /// has counted it before; a later one may be missed.
+    fn in_depot(&self) -> usize {
+        self.in_depot.load(Ordering::Relaxed)
     }
 }
 
 type PushFn<P> = fn(&Depot<Chain<P>>, Chain<P>) -> Push<Chain<P>>;
 type PopFn<P> = fn(&Depot<Chain<P>>) -> Option<Chain<P>>;
-
-// What is done inside of a magazine.
-
-#[inline(always)]
-fn pop<P>(list: &mut List<P>, len: &mut usize) -> Option<Box<Node<P>>> {
-    let node = list.pop()?;
-    *len -= 1;
-    Some(node)
-}
-
-#[inline(always)]
-fn push<P>(list: &mut List<P>, len: &mut usize, node: Box<Node<P>>) {
-    list.push(node);
-    *len += 1;
-}
-
-/// Puts `node` in if there are fewer than `limit`, or gives it back.
-#[inline(always)]
-fn push_below<P>(limit: usize, list: &mut List<P>, len: &mut usize, node: Box<Node<P>>) -> Option<Box<Node<P>>> {
-    if *len >= limit {
-        return Some(node);
-    }
-    push(list, len, node);
-    None
-}
-
-/// Puts `chain` in and gives what was there.
-fn exchanged<P>(list: &mut List<P>, len: &mut usize, mut chain: Chain<P>) -> Chain<P> {
-    chain.exchange(list, len);
-    chain
-}
-
-impl<P> Drop for Tiers<P> {
-    fn drop(&mut self) {
-        for magazine in &mut self.magazines {
-            // Relaxed: `&mut` is the only user.
-            if let Some(magazine) = NonNull::new(magazine.load(Ordering::Relaxed)) {
-                // SAFETY: by (a) a box of this pool's; nobody uses the tiers any more.
-                drop(unsafe { Box::from_raw(magazine.as_ptr()) });
-            }
-        }
-    }
-}
 
 impl<P> fmt::Debug for Tiers<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

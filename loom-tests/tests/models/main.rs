@@ -7,6 +7,8 @@ mod gate;
 #[cfg(loom)]
 mod lanes;
 #[cfg(loom)]
+mod magazines;
+#[cfg(loom)]
 mod shared;
 #[cfg(loom)]
 mod slot;

@@ -67,10 +67,12 @@ impl<T: Send + 'static> Home<T> {
 impl<T: Send + 'static> registry::Idle for Home<T> {
     fn thread_ends(&self, thread: &EndingThread) {
         self.tiers.flush(thread, |chain| self.spill(chain));
+        self.shed_here(thread);
     }
 
     fn close(&self) -> bool {
-        let complete = self.tiers.close(|chain| self.discard_all(chain, DropReason::Closed));
+        let emptied = self.tiers.close(|chain| self.discard_all(chain, DropReason::Closed));
+        let complete = self.shed_for_good() && emptied;
         if complete {
             // Relaxed: it only ends the looks.
             self.unfinished.store(false, Ordering::Relaxed);

@@ -3,13 +3,16 @@
 use super::Home;
 use crate::pool::hooks::{Hooks, JudgeBy, Judged};
 use crate::pool::stats::DropReason;
-use crate::raw::chain;
+use crate::raw::chain::{self, Chain};
 use crate::raw::lease::{GoHome, Lease};
+use crate::raw::magazines::Magazines;
 use crate::raw::parcels::Finish;
+use crate::raw::shell::emptied;
 use crate::raw::store::Disposal;
 use crate::raw::tiers::Tiers;
 use crate::raw::unwind::caught;
 use core::fmt;
+use core::mem::MaybeUninit;
 use std::sync::Arc;
 
 /// The charge of a node that has no place in its pool. A charged one has its own size at least.
@@ -17,15 +20,18 @@ pub(super) const UNCHARGED: usize = 0;
 
 /// A value with its way home. The value comes last: what a return looks at lies together, in front of it.
 #[repr(C)]
-pub(crate) struct Lent<T> {
+pub(crate) struct Lent<T, V = T> {
     judge: JudgeBy<T>,
     /// The bytes that are reserved for it, with its own node at least; 0 when it has no place in the pool yet.
     pub(super) charge: usize,
     home: Arc<Home<T>>,
     /// How often in a row the value was far larger than its use.
-    strikes: u8,
-    value: T,
+    pub(super) strikes: u8,
+    value: V,
 }
+
+/// What is left of a value that was taken out for good: box, place and charge, for the next one.
+pub(crate) type Shell<T> = Lent<T, MaybeUninit<T>>;
 
 /// What moves between a pool and a lease.
 pub(crate) type Node<T> = chain::Node<Lent<T>>;
@@ -41,12 +47,14 @@ impl<T> Lent<T> {
     pub(super) fn new(judge: JudgeBy<T>, home: Arc<Home<T>>, value: T) -> Self {
         Self { judge, charge: UNCHARGED, home, strikes: 0, value }
     }
+}
 
-    pub(crate) fn value(&self) -> &T {
+impl<T, V> Lent<T, V> {
+    pub(crate) fn value(&self) -> &V {
         &self.value
     }
 
-    pub(crate) fn value_mut(&mut self) -> &mut T {
+    pub(crate) fn value_mut(&mut self) -> &mut V {
         &mut self.value
     }
 
@@ -55,12 +63,20 @@ impl<T> Lent<T> {
     }
 }
 
-impl<T: Send + 'static> Lent<T> {
-    /// Takes the value out of the pool for good.
-    pub(crate) fn into_value(self) -> T {
-        self.home.gone(self.charge);
-        self.value
+/// Takes the value of a node out of the pool for good. A shell that a new value would fit into is kept.
+pub(crate) fn take_out<T: Send + 'static>(node: Box<Node<T>>) -> T {
+    let (value, shell) = emptied(node);
+    let is_wanted = shell.payload.home.shells.want(shell.payload.charge);
+    if let Err(shell) = if is_wanted { Magazines::put_here(shell) } else { Err(shell) } {
+        free_shell(shell);
     }
+    value
+}
+
+#[cold]
+fn free_shell<T: Send + 'static>(shell: Box<chain::Node<Shell<T>>>) {
+    let home = Arc::clone(&shell.payload.home);
+    home.free_shells([Chain::of(shell)]);
 }
 
 /// Ends a node as its request ended.

@@ -1,0 +1,300 @@
+//! One magazine for each thread, of the same pool: begun with a thread's first use, shut and emptied together.
+//!
+//! The pool's memory holds the magazines, and its nodes keep the pool alive. So whoever puts a node in may touch the pool
+//! only as long as the node is still in hand.
+
+use super::barrier;
+use super::chain::{Chain, List, Node};
+use super::magazine::Magazine;
+use super::threads::{self, EndingThread, THREADS};
+use crate::sync::{AtomicPtr, AtomicUsize, MODELLED, Mutex, Ordering, yield_now};
+use core::fmt;
+use core::ptr::{NonNull, null_mut};
+
+/// How often a close looks again at a magazine whose owner is busy, giving up the processor in between.
+const LOOKS: usize = if MODELLED { 1 } else { 100 };
+
+/// A payload that keeps the magazines alive in which it may wait.
+///
+/// # Safety
+///
+/// The magazines that `magazines` returns stay valid for as long as the payload exists, wherever it is moved, and
+/// are the same each time.
+pub unsafe trait Housed: Sized {
+    fn magazines(&self) -> &Magazines<Self>;
+}
+
+/// # Invariants
+///
+/// (a) `magazines[n]` is null or a box of this pool's, with owner `n`, freed only with all of them.
+/// (b) `closed` is set before the gates are shut, and a magazine begins under its lock: one that begins later
+///     begins closed.
+pub struct Magazines<P> {
+    magazines: [AtomicPtr<Magazine<P>>; THREADS],
+    /// Held by who begins a magazine, trims or closes. `true` once closed.
+    closed: Mutex<bool>,
+    /// Magazines from here on never began: numbers are given out small first. Changed under the lock.
+    reached: AtomicUsize,
+    /// Nodes that one magazine holds at most.
+    depth: usize,
+    full_fence: bool,
+}
+
+// SAFETY: nodes move between threads, so `P: Send`; no `&P` is shared.
+unsafe impl<P: Send> Send for Magazines<P> {}
+// SAFETY: as above; the magazines are `Sync` under the same bound.
+unsafe impl<P: Send> Sync for Magazines<P> {}
+
+impl<P> Magazines<P> {
+    /// Magazines of `depth` nodes each, of one at least.
+    pub fn new(depth: usize, full_fence: bool) -> Self {
+        Self {
+            magazines: core::array::from_fn(|_| AtomicPtr::new(null_mut())),
+            closed: Mutex::new(false),
+            reached: AtomicUsize::new(0),
+            depth: depth.max(1),
+            full_fence: full_fence || barrier::must_be_full(),
+        }
+    }
+
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Whether an owner passes a full fence, so that nothing is taken on the short way.
+    pub fn has_full_fence(&self) -> bool {
+        self.full_fence
+    }
+
+    /// The magazine of thread `number`, if it has begun.
+    #[inline(always)]
+    pub fn magazine(&self, number: usize) -> Option<&Magazine<P>> {
+        // Acquire: sees the magazine's fields, from the Release in `begin`.
+        let magazine = self.magazines.get(number)?.load(Ordering::Acquire);
+        // SAFETY: by (a).
+        unsafe { magazine.as_ref() }
+    }
+
+    /// The magazine of thread `number`, begun if need be; `None` for a thread without a number.
+    #[inline]
+    pub fn begun(&self, number: usize) -> Option<&Magazine<P>> {
+        match self.magazine(number) {
+            None if number < THREADS => Some(self.begin(number)),
+            magazine => magazine,
+        }
+    }
+
+    #[cold]
+    fn begin(&self, number: usize) -> &Magazine<P> {
+        let closed = self.closed.lock();
+        // Looked up again under the lock: numbers are used by one thread after the other, so nobody else begins
+        // this one, but the model of that is not this type's.
+        if let Some(magazine) = self.magazine(number) {
+            return magazine;
+        }
+        let magazine = Magazine::new(number, self.depth, self.full_fence);
+        if *closed {
+            magazine.close();
+        }
+        let magazine = Box::leak(Box::new(magazine));
+        // Release: publishes the magazine to the Acquire in `magazine`.
+        self.magazines[number].store(magazine, Ordering::Release);
+        // Relaxed: who needs all magazines has the lock, for others it is a hint.
+        let reached = self.reached.load(Ordering::Relaxed).max(number + 1);
+        self.reached.store(reached, Ordering::Relaxed);
+        magazine
+    }
+
+    /// All that have begun; under the lock, or else as far as it is known here.
+    fn all(&self) -> impl Iterator<Item = &Magazine<P>> {
+        (0..self.reached.load(Ordering::Relaxed)).filter_map(|number| self.magazine(number))
+    }
+
+    /// Takes a node out of the magazine of thread `number`, if that wants no full fence.
+    ///
+    /// # Safety
+    ///
+    /// `number` is the calling thread's own, or not below [`THREADS`].
+    #[inline(always)]
+    pub unsafe fn take_light(&self, number: usize) -> Option<Box<Node<P>>> {
+        let magazine = self.magazine(number)?;
+        let this = NonNull::from(magazine);
+        // SAFETY: the caller's promise; `self` keeps the magazine; `pop` neither panics nor runs a user's code.
+        let node = unsafe { Magazine::with_light(this, (), |list, len, ()| pop(list, len)) }.ok().flatten()?;
+        node.home.set(Some(this));
+        magazine.count_take();
+        Some(node)
+    }
+
+    /// Takes a node out of the magazine of thread `number`.
+    ///
+    /// # Safety
+    ///
+    /// As for `take_light`.
+    pub unsafe fn take(&self, number: usize) -> Option<Box<Node<P>>> {
+        let magazine = self.magazine(number)?;
+        let this = NonNull::from(magazine);
+        // SAFETY: as in `take_light`.
+        let node = unsafe { Magazine::with(this, (), |list, len, ()| pop(list, len)) }.ok().flatten()?;
+        node.home.set(Some(this));
+        magazine.count_take();
+        Some(node)
+    }
+
+    /// Takes a node out of the calling thread's magazine, if that wants no full fence.
+    #[inline]
+    pub fn take_here(&self) -> Option<Box<Node<P>>> {
+        // SAFETY: it is this thread's number, or none.
+        unsafe { self.take_light(threads::number_so_far()) }
+    }
+
+    /// Puts a node into the calling thread's magazine. `Err` when that is full or shut or wants a full fence, or the thread
+    /// has no number.
+    ///
+    /// There is no `&self`: as soon as the node is in, the pool may close on another thread, and be gone.
+    #[inline]
+    pub fn put_here(node: Box<Node<P>>) -> Result<(), Box<Node<P>>>
+    where
+        P: Housed,
+    {
+        // SAFETY: it is this thread's number, or none.
+        unsafe { Self::put(node, threads::number()) }
+    }
+
+    /// Puts a node into the magazine of thread `number`.
+    ///
+    /// # Safety
+    ///
+    /// As for `take_light`.
+    #[inline]
+    pub unsafe fn put(node: Box<Node<P>>, number: usize) -> Result<(), Box<Node<P>>>
+    where
+        P: Housed,
+    {
+        let Some(magazine) = node.payload.magazines().begun(number) else { return Err(node) };
+        let (this, depth) = (NonNull::from(magazine), magazine.depth());
+        // SAFETY: the caller's promise; by `Housed` the node keeps the magazine until `busy` is lowered, as nobody else
+        // can reach the list before that.
+        match unsafe { Magazine::with_light(this, node, |list, len, node| push_below(depth, list, len, node)) } {
+            Ok(None) => Ok(()),
+            Ok(Some(node)) | Err(node) => Err(node),
+        }
+    }
+
+    /// Takes what a thread that ends has at hand. The caller keeps the pool.
+    pub fn flush(&self, thread: &EndingThread) -> Chain<P> {
+        let Some(magazine) = self.magazine(thread.number()).map(NonNull::from) else { return Chain::new() };
+        // The lock keeps trims away: one that has the gate shut would leave the nodes behind, since it sees an owner
+        // busy, and so would the owner, who sees the gate shut.
+        let closed = self.closed.lock();
+        // SAFETY: the number is still the calling thread's; `self` keeps the magazine.
+        let flushed = unsafe { Magazine::with(magazine, Chain::new(), exchanged) };
+        drop(closed);
+        // `Err` after a close, which has taken the nodes: nobody was busy here.
+        flushed.unwrap_or_default()
+    }
+
+    /// Shuts all gates for good and takes the chains out. `false` if an owner was busy all the while: its nodes are taken
+    /// by another call. All of this block shuts gates under the lock, passes the heavy fence and then looks whether
+    /// an owner is busy: see the table in `magazine`. No code of a user runs under the lock.
+    pub fn shut(&self) -> (Vec<Chain<P>>, bool) {
+        let mut closed = self.closed.lock();
+        *closed = true;
+        self.all().for_each(Magazine::close);
+        let mut waiting: Vec<_> = self.all().collect();
+        let mut chains = Vec::new();
+        if barrier::heavy(self.full_fence) {
+            for _ in 0..LOOKS {
+                waiting.retain(|magazine| {
+                    // SAFETY: shut and fenced above, under the lock.
+                    unsafe { magazine.seized(0) }.map(|chain| chains.push(chain)).is_none()
+                });
+                if waiting.is_empty() {
+                    break;
+                }
+                yield_now();
+            }
+        }
+        (chains, waiting.is_empty())
+    }
+
+    /// Takes the chains of all magazines, but the nodes that `keep` leaves to each. A thread that is just at its magazine
+    /// keeps it.
+    pub fn seize(&self, keep: impl Fn(&Magazine<P>) -> usize) -> Vec<Chain<P>> {
+        // Held until the gates are open again, so that no close comes in between.
+        let closed = self.closed.lock();
+        let picked = self.all().map(|magazine| (magazine, keep(magazine)));
+        let picked: Vec<_> = picked.filter(|&(magazine, keep)| magazine.waiting() > keep).collect();
+        if *closed || picked.is_empty() {
+            return Vec::new();
+        }
+        picked.iter().for_each(|(magazine, _)| magazine.seize());
+        let chains = if barrier::heavy(self.full_fence) {
+            // SAFETY: shut and fenced, under the lock. A busy owner keeps its nodes.
+            picked.iter().filter_map(|&(magazine, keep)| unsafe { magazine.seized(keep) }).collect()
+        } else {
+            Vec::new()
+        };
+        picked.iter().for_each(|(magazine, _)| magazine.reopen());
+        chains
+    }
+
+    /// Nodes taken since the beginning.
+    pub fn takes(&self) -> u64 {
+        self.all().map(Magazine::takes).sum()
+    }
+
+    /// Nodes waiting, exact at rest.
+    pub fn waiting(&self) -> usize {
+        self.all().map(Magazine::waiting).sum()
+    }
+}
+
+// What is done inside of a magazine.
+
+#[inline(always)]
+fn pop<P>(list: &mut List<P>, len: &mut usize) -> Option<Box<Node<P>>> {
+    let node = list.pop()?;
+    *len -= 1;
+    Some(node)
+}
+
+#[inline(always)]
+pub fn push<P>(list: &mut List<P>, len: &mut usize, node: Box<Node<P>>) {
+    list.push(node);
+    *len += 1;
+}
+
+/// Puts `node` in if there are fewer than `limit`, or gives it back.
+#[inline(always)]
+pub fn push_below<P>(limit: usize, list: &mut List<P>, len: &mut usize, node: Box<Node<P>>) -> Option<Box<Node<P>>> {
+    if *len >= limit {
+        return Some(node);
+    }
+    push(list, len, node);
+    None
+}
+
+/// Puts `chain` in and gives what was there.
+pub fn exchanged<P>(list: &mut List<P>, len: &mut usize, mut chain: Chain<P>) -> Chain<P> {
+    chain.exchange(list, len);
+    chain
+}
+
+impl<P> Drop for Magazines<P> {
+    fn drop(&mut self) {
+        for magazine in &mut self.magazines {
+            // Relaxed: `&mut` is the only user.
+            if let Some(magazine) = NonNull::new(magazine.load(Ordering::Relaxed)) {
+                // SAFETY: by (a) a box of this pool's; nobody uses the magazines any more.
+                drop(unsafe { Box::from_raw(magazine.as_ptr()) });
+            }
+        }
+    }
+}
+
+impl<P> fmt::Debug for Magazines<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Magazines").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}
