@@ -11,6 +11,7 @@ use bytes::Bytes;
 use ebbtide::BufferPool;
 use ebbtide::bench::{live, peak, reset_peak, totals};
 use ebbtide::http::{PooledBody, ScopeLayer};
+use ebbtide::tokio::trim_every;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::io::{self, BufRead};
@@ -27,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 static SEEN: AtomicU64 = AtomicU64::new(0);
 static FRAMES: AtomicU64 = AtomicU64::new(0);
 
+/// Longer than a server waits here for its next round.
+const TRIM_EVERY: Duration = Duration::from_millis(1500);
+
 /// Runs in the child, and answers the parent's lines until `stop` or the end.
 pub(crate) fn run(mode: &str, threads: usize, watched: bool) -> io::Result<()> {
     let mut router = router(mode).ok_or_else(|| io::Error::other(format!("there is no mode {mode}")))?;
@@ -34,6 +38,10 @@ pub(crate) fn run(mode: &str, threads: usize, watched: bool) -> io::Result<()> {
         router = router.layer(map_request(async |request: Request| request.map(|body| Body::new(Watched(body)))));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let entered = runtime.enter();
+    // As a server should: what nobody used for some of these goes back to the allocator.
+    let _trimming = (mode == "trimmed").then(|| trim_every(BufferPool::global().clone(), TRIM_EVERY));
+    drop(entered);
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
     println!("{}", listener.local_addr()?);
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
@@ -44,7 +52,7 @@ pub(crate) fn run(mode: &str, threads: usize, watched: bool) -> io::Result<()> {
 fn router(mode: &str) -> Option<Router> {
     let route = match mode {
         "drain" => post(drain),
-        "pooled" => post(async |body: PooledBody| body.len().to_string()),
+        "pooled" | "trimmed" => post(async |body: PooledBody| body.len().to_string()),
         "collect" => post(collect),
         "bytes" => post(async |body: Bytes| body.len().to_string()),
         "vec" => post(vec),

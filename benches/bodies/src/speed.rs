@@ -93,7 +93,7 @@ struct Pair {
 }
 
 fn measure(wish: &Wish, heaps: &[Heap], request: &[u8]) -> io::Result<Vec<Pair>> {
-    let pair = |&heap| Ok(Pair { heap, pooled: Driven::start(heap, "pooled")?, plain: Driven::start(heap, "bytes")? });
+    let pair = |&heap| Ok(Pair { heap, pooled: Driven::start(heap, "trimmed")?, plain: Driven::start(heap, "bytes")? });
     let mut pairs = heaps.iter().map(pair).collect::<io::Result<Vec<Pair>>>()?;
     let (span, rest) = if wish.quick { (50, 1) } else { (200, 5) };
     // The first round is the warm-up.
