@@ -159,7 +159,8 @@ impl BufferPool {
         self.0.0.close();
     }
 
-    /// The capacity of the buffer that [`get`](Self::get) would lend for `min_capacity` bytes, by its size class.
+    /// The capacity of the buffer that [`get`](Self::get) would lend for `min_capacity` bytes; `min_capacity` when there
+    /// can be no such buffer.
     #[must_use]
     pub fn capacity_for(&self, min_capacity: usize) -> usize {
         self.0.0.rounded(min_capacity)
@@ -251,7 +252,8 @@ impl BufferPoolBuilder {
     /// [`BufMut::chunk_mut`](::bytes::BufMut::chunk_mut), as to tokio's `read_buf`, counts as written wholly, for who had it may
     /// have used more of it than was counted.
     ///
-    /// A buffer that is forgotten (`mem::forget`) is not wiped.
+    /// A buffer that is forgotten (`mem::forget`) is not wiped, nor is what was copied out of one, as by `to_vec`;
+    /// [`Buf::copy_to_bytes`](::bytes::Buf::copy_to_bytes) does not copy these.
     ///
     /// **Cost**: a `memset` of what was written, at each return.
     pub fn zero_on_return(mut self, zero: bool) -> Self {

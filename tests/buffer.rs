@@ -151,6 +151,20 @@ fn larger_than_the_largest_is_served_and_never_kept() {
 }
 
 #[test]
+fn the_capacity_is_known_before() {
+    for (largest, closed) in [(4 << 20, false), (4096, false), (0, false), (4096, true)] {
+        let pool = BufferPool::builder().max_buffer_bytes(largest).build();
+        if closed {
+            pool.close();
+        }
+        for size in SIZES {
+            assert_eq!(pool.capacity_for(size), pool.get(size).capacity(), "{size} bytes, at most {largest} kept");
+        }
+    }
+    assert_eq!(BufferPool::new().capacity_for(usize::MAX), usize::MAX, "which nobody gets");
+}
+
+#[test]
 fn the_byte_bound_holds_over_all_classes() {
     let pool = BufferPool::builder().max_idle_bytes(100_000).build();
     drop([1000, 10_000, 30_000, 60_000, 90_000].map(|size| pool.get(size)));

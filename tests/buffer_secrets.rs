@@ -4,7 +4,7 @@
 #![cfg(all(target_os = "linux", not(miri)))] // It looks through `/proc`.
 #![allow(unsafe_code)] // The allocator.
 
-use bytes::BufMut;
+use bytes::{Buf, BufMut};
 use ebbtide::{BufferPool, PooledBuf};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::File;
@@ -190,13 +190,19 @@ fn leaked_by(zero: bool, use_pool: impl FnOnce(BufferPool)) -> usize {
 /// What is done with a pool, so that it frees a secret.
 type Use = fn(BufferPool);
 
-const FREED: [(&str, Use); 6] = [
+const FREED: [(&str, Use); 7] = [
     ("cleared", |pool| {
         drop(secret(&pool, 3000));
         pool.clear();
         // What the thread has at hand goes with the pool.
     }),
     ("over-size", |pool| drop(secret(&pool, (1 << 20) + 1))),
+    ("read in parts", |pool| {
+        let mut bytes = secret(&pool, 3000).freeze();
+        while bytes.has_remaining() {
+            drop(bytes.copy_to_bytes(100));
+        }
+    }),
     ("closed", |pool| {
         let buffer = secret(&pool, 3000);
         pool.close();

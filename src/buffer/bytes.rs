@@ -199,10 +199,12 @@ impl PooledBytes {
         if self.is_empty() { Bytes::new() } else { Bytes::from_owner(self) }
     }
 
-    /// Whether a share of `bytes` bytes is better than a copy: it costs a box, and keeps all of the memory.
+    /// Whether a share of `bytes` bytes is better than a copy: it costs a box, and keeps all of the memory. A copy of a secret
+    /// would be memory that nobody wipes.
     fn is_worth_sharing(&self, bytes: usize) -> bool {
-        let kept = self.0.node().map_or(0, |node| node.payload.value().segment.capacity());
-        bytes >= COPIED.max(kept / SHARED_PART)
+        let Some(node) = self.0.node() else { return false };
+        let segment = node.payload.value().segment();
+        segment.is_secret() || bytes >= COPIED.max(segment.capacity() / SHARED_PART)
     }
 }
 
@@ -264,7 +266,7 @@ impl Buf for PooledBytes {
     }
 
     /// Shares the memory, at the cost of [`into_bytes`](PooledBytes::into_bytes), if that is 512 bytes at least and a quarter of
-    /// the memory; else it copies.
+    /// the memory, or of a pool of secrets; else it copies.
     fn copy_to_bytes(&mut self, bytes: usize) -> Bytes {
         assert!(bytes <= self.len(), "{bytes} bytes out of {}", self.len());
         if self.is_worth_sharing(bytes) {

@@ -11,7 +11,7 @@ use super::block::Block;
 use super::rope::Gathered;
 use crate::pool::{AGE_EVERY, Budget, Home, Node, OwnHooks, PoolDebug, PoolStats, Settings};
 use crate::raw::lease::Lease;
-use crate::raw::segment::NoBuffer;
+use crate::raw::segment::{NoBuffer, Segment};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -131,10 +131,10 @@ impl Classes {
         Ok(Home::lease_new(home, block))
     }
 
-    /// The capacity of a block for `bytes`. One that is not kept has what was asked for, but for the last cache line.
+    /// The capacity of a block for `bytes`; `bytes` where there can be none.
     pub(super) fn rounded(&self, bytes: usize) -> usize {
         let class = class_of(bytes);
-        if class < self.homes.len() { class_size(class) } else { bytes }
+        if class < self.homes.len() { class_size(class) } else { Segment::capacity_for(bytes).unwrap_or(bytes) }
     }
 
     /// The home of a class, which begins to exist here if the pool is open.

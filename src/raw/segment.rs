@@ -84,9 +84,18 @@ impl Segment {
         Ok(Self { data, capacity: layout.size(), written: 0, touched: 0, whole: false, secret, references })
     }
 
+    /// The capacity of a segment for `bytes`, if there can be one.
+    pub fn capacity_for(bytes: usize) -> Option<usize> {
+        layout(bytes).map(|layout| layout.size())
+    }
+
     #[inline]
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    pub fn is_secret(&self) -> bool {
+        self.secret
     }
 
     /// The bytes that were written.

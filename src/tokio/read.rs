@@ -19,6 +19,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// **Memory**: a buffer of the size class of `max`, from the bytes' arrival to the drop of what is returned. **Cost**: a buffer taken
 /// for each poll, given back by one that finds nothing; and the read itself, into memory that is not zeroed. No copy.
 ///
+/// # Panics
+///
+/// As [`BufferPool::get`], for a `max` that no buffer can have: it is a number of yours, not a client's.
+///
 /// # Errors
 ///
 /// Those of the reader. Its buffer is back in the pool.
