@@ -111,10 +111,11 @@ async fn a_signal_during_the_start_stops_what_has_started() {
         .on_stop("first", log.note("stop first"))
         .on_start("hangs", pending())
         .on_stop("hangs", log.note("never"));
-    let server = server(&lifecycle, &log);
+    let (server, elsewhere) = (server(&lifecycle, &log), tokio::spawn(lifecycle.stopping()));
     let report = lifecycle.run(sleep(10 * MILLI), server).await.unwrap();
     assert!(report.is_clean(), "{report}");
     assert_eq!(log.seen(), ["first", "stop first"]);
+    tokio::time::timeout(Duration::from_secs(10), elsewhere).await.expect("a second server hears of it").unwrap();
 }
 
 #[tokio::test]
@@ -208,8 +209,7 @@ async fn what_outlives_patience_is_named_and_loops_are_aborted() {
     assert!(report.is_cut_off && !report.is_clean() && dropped.load(SeqCst));
     assert_eq!((&report.panicked[..], &report.late[..]), (&["panics"][..], &["hangs"][..]));
     assert_eq!((&report.outstanding[..], log.seen()), (&[("sessions", 1)][..], vec!["last"]));
-    for part in ["connections were cut off", "panics panicked", "hangs did not", "1 of sessions", "1 requests", "deaf"]
-    {
+    for part in ["the server did not end", "panics panicked", "hangs did not", "1 of sessions", "1 requests", "deaf"] {
         assert!(report.to_string().contains(part), "{report}");
     }
 }
@@ -227,11 +227,84 @@ async fn a_server_that_ends_by_itself_ends_the_life() {
 async fn a_life_that_is_dropped_stops_its_loops() {
     let (log, scopes) = (Log::default(), Scopes::new());
     let lifecycle = Lifecycle::new(&scopes).background("loop", |stop| async move { stop.cancelled().await });
-    let server = server(&lifecycle, &log);
+    let (server, readiness) = (server(&lifecycle, &log), lifecycle.readiness());
     let life = tokio::time::timeout(20 * MILLI, lifecycle.run(pending(), server));
     assert!(life.await.is_err());
+    assert!(!readiness.is_ready(), "nobody serves any more");
     assert_eq!(log.seen(), ["serving"]);
     until("the loop has ended", || scopes.tags().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_loop_that_heeds_its_token_ends_by_itself_although_patience_is_spent() {
+    let (log, scopes) = (Log::default(), Scopes::new());
+    let lifecycle = Lifecycle::new(&scopes).patience(Duration::ZERO).background("flush", |stop| {
+        let log = log.clone();
+        async move {
+            stop.cancelled().await;
+            sleep(5 * MILLI).await;
+            log.push("flushed");
+        }
+    });
+    let report = lifecycle.run(sleep(5 * MILLI), async { pending().await }).await.unwrap();
+    assert!(report.is_cut_off && report.survivors.is_none(), "{report}");
+    assert_eq!(log.seen(), ["flushed"]);
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_end_is_dropped_before_the_stop_hooks_run() {
+    struct Noted(Log);
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            self.0.push("server dropped");
+        }
+    }
+    let log = Log::default();
+    let lifecycle = Lifecycle::new(&Scopes::new()).patience(Duration::ZERO).on_stop("hook", log.note("stopped"));
+    let held = Noted(log.clone());
+    let server = async move {
+        let _held = held;
+        pending().await
+    };
+    assert!(lifecycle.run(sleep(MILLI), server).await.unwrap().is_cut_off);
+    assert_eq!(log.seen(), ["server dropped", "stopped"]);
+}
+
+#[tokio::test]
+async fn patience_may_be_without_end() {
+    let lifecycle = Lifecycle::new(&Scopes::new()).patience(Duration::MAX).notice(Duration::MAX);
+    let server = async {
+        sleep(5 * MILLI).await;
+        Ok(())
+    };
+    assert!(lifecycle.run(sleep(MILLI), server).await.unwrap().is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loop_that_blocks_its_thread_is_named_and_not_waited_for() {
+    let (free, freed) = std::sync::mpsc::channel::<()>();
+    let blocks = |_| async move { _ = freed.recv() };
+    let lifecycle = Lifecycle::new(&Scopes::new()).patience(10 * MILLI).background("blocks", blocks);
+    let life = lifecycle.run(sleep(5 * MILLI), async { pending().await });
+    let report = tokio::time::timeout(Duration::from_secs(10), life).await;
+    drop(free);
+    let survivors = report.expect("it ends").unwrap().survivors.unwrap();
+    assert_eq!(survivors.tags[0].tag, "blocks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_hooks_have_patience_after_a_start_that_failed() {
+    let log = Log::default();
+    let slow = log.clone();
+    let lifecycle = Lifecycle::new(&Scopes::new())
+        .on_stop("slow", async move {
+            sleep(Duration::from_secs(5)).await;
+            slow.push("stopped");
+        })
+        .on_start("fails", async { Err("no".into()) });
+    let server = server(&lifecycle, &log);
+    assert!(lifecycle.run(pending(), server).await.is_err());
+    assert_eq!(log.seen(), ["stopped"]);
 }
 
 #[cfg(unix)]

@@ -24,6 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 /// How long requests, tasks and loops may take to end after the signal.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What loops, and each stop hook, have at least: a slow connection is not to cost them their end.
+const LEAST: Duration = Duration::from_secs(1);
+/// As long as any server lives; further off, clocks overflow.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -42,8 +46,8 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | memory | pools given by [`closes`](Self::closes) close |
 /// | report | what did not end is named by its tag: [`Report`] |
 ///
-/// Drain and loops together take at most [`patience`](Self::patience). Dropping the future of `run` stops the loops, and runs
-/// no hooks.
+/// Drain takes at most [`patience`](Self::patience), loops what is left of it, and at least a second. A further signal changes nothing.
+/// Dropping the future of `run` turns readiness false and tells the loops to stop, and runs no hooks.
 ///
 /// # Examples
 ///
@@ -155,10 +159,10 @@ impl Lifecycle {
         self
     }
 
-    /// How long requests, tasks and loops may take to end. Default: 30 seconds. Stop hooks have what is left of it, and
-    /// at least a second each.
+    /// How long requests, tasks and loops may take to end. Default: 30 seconds. Loops have what is left of it, and at least a
+    /// second; so has each stop hook.
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+        self.patience = patience.min(FOR_EVER);
         self
     }
 
@@ -187,20 +191,22 @@ impl Lifecycle {
         signal: impl Future<Output = ()>,
         server: impl Future<Output = io::Result<()>>,
     ) -> Result<Report, StartError> {
-        let (mut signal, mut server) = (pin!(signal), pin!(server));
+        // On the heap, so that it can be dropped before the stop hooks run.
+        let (mut signal, mut server) = (pin!(signal), Box::pin(server));
         let mut report = Report::default();
+        // Dropped with this future, too.
+        let _stops = (self.loops_stop.clone().drop_guard(), self.stopping.clone().drop_guard());
+        let _not_ready = self.readiness.stops();
         let is_started = tokio::select! {
             started = self.hooks.start() => match started {
                 Ok(()) => true,
                 Err(error) => {
-                    self.hooks.stop(Instant::now(), &mut report).await;
+                    self.hooks.stop(Instant::now() + self.patience, &mut report).await;
                     return Err(error);
                 }
             },
             () = &mut signal => false,
         };
-        // Stops the loops when this future is dropped, too.
-        let _stops = self.loops_stop.clone().drop_guard();
         let loops = if is_started { self.spawn_loops() } else { Vec::new() };
         if is_started {
             self.readiness.start();
@@ -211,6 +217,8 @@ impl Lifecycle {
             self.readiness.stop();
             self.drain(server, &mut report).await;
         }
+        // Whoever waits for it elsewhere hears of a signal during the start as well.
+        self.stopping.cancel();
         let deadline = Instant::now() + self.patience.saturating_sub(report.drained_in);
         self.end_tasks(loops, deadline, &mut report).await;
         self.hooks.stop(deadline, &mut report).await;
@@ -225,7 +233,7 @@ impl Lifecycle {
 
     /// Lets the server finish what is in flight, unless it has ended by itself.
     // `&mut` here and below: hooks and loops are `Send` and not `Sync`, and the future of `run` is to be `Send`.
-    async fn drain(&mut self, mut server: Pin<&mut impl Future<Output = io::Result<()>>>, report: &mut Report) {
+    async fn drain(&mut self, mut server: Pin<Box<impl Future<Output = io::Result<()>>>>, report: &mut Report) {
         if !report.has_served && !self.notice.is_zero() {
             if let Ok(served) = timeout(self.notice, &mut server).await {
                 report.served(served);
@@ -250,11 +258,12 @@ impl Lifecycle {
     /// Stops the loops, and waits for them and all other tasks.
     async fn end_tasks(&mut self, loops: Vec<(&'static str, JoinHandle<()>)>, deadline: Instant, report: &mut Report) {
         self.loops_stop.cancel();
-        report.survivors = self.scopes.shutdown(deadline).await.err();
+        report.survivors = self.scopes.shutdown(deadline.max(Instant::now() + LEAST)).await.err();
         for (tag, task) in loops {
             task.abort();
-            if task.await.is_err_and(|error| error.is_panic()) {
-                report.panicked.push(tag);
+            // One that blocks its thread does not hear of it; it is among the survivors.
+            if let Ok(Err(error)) = timeout(LEAST, task).await {
+                report.panicked.extend(error.is_panic().then_some(tag));
             }
         }
     }

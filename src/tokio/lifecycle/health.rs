@@ -132,6 +132,19 @@ impl Readiness {
     pub(super) fn stop(&self) {
         self.0.lock().is_running = false;
     }
+
+    /// Stops it when dropped.
+    pub(super) fn stops(&self) -> impl Drop + Send + use<> {
+        Stops(self.clone())
+    }
+}
+
+struct Stops(Readiness);
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 impl fmt::Display for Readiness {

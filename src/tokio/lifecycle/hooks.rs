@@ -1,18 +1,14 @@
 //! Hooks at the start and at the end, each in a task of its own, so that one that panics or hangs takes nobody along.
 
-use super::Boxed;
 use super::report::{Report, StartError};
+use super::{Boxed, LEAST};
 use core::error::Error;
 use core::fmt;
 use core::future::Future;
-use core::time::Duration;
 use std::collections::VecDeque;
 use std::time::Instant;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout_at;
-
-/// What a stop hook has at least.
-const STOP_LEAST: Duration = Duration::from_secs(1);
 
 type Started = Result<(), Box<dyn Error + Send + Sync>>;
 
@@ -54,7 +50,7 @@ impl Hooks {
     /// Runs the stop hooks whose turn came, the last one first.
     pub(super) async fn stop(&mut self, deadline: Instant, report: &mut Report) {
         while let Some((tag, hook)) = self.stops.pop() {
-            let deadline = deadline.max(Instant::now() + STOP_LEAST);
+            let deadline = deadline.max(Instant::now() + LEAST);
             match timeout_at(deadline.into(), alone(hook)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => report.panicked.push(tag),

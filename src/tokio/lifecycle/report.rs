@@ -12,7 +12,8 @@ use std::io;
 pub struct Report {
     /// The error that the server ended with, if it did.
     pub error: Option<io::Error>,
-    /// Whether the server still had connections when patience ran out: they were cut off.
+    /// Whether the server had not ended when patience ran out, and its future was dropped. Connections that are tasks of their
+    /// own, as axum's are, last until the runtime ends.
     pub is_cut_off: bool,
     /// How long the server and its requests took to end.
     pub drained_in: Duration,
@@ -49,7 +50,7 @@ impl fmt::Display for Report {
             write!(f, "\nthe server failed: {error}")?;
         }
         if self.is_cut_off {
-            f.write_str("\nconnections were cut off")?;
+            f.write_str("\nthe server did not end in time")?;
         }
         for tag in &self.panicked {
             write!(f, "\n{tag} panicked")?;
