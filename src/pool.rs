@@ -119,7 +119,7 @@ pub use stats::{DropReason, PoolStats};
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
 pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back};
-pub(crate) use hooks::OwnHooks;
+pub(crate) use hooks::FixedHooks;
 pub(crate) use reset::both;
 
 use crate::raw::unwind::Quiet;

@@ -9,7 +9,7 @@
 use super::ahead::Bound;
 use super::block::Block;
 use super::rope::Gathered;
-use crate::pool::{AGE_EVERY, Budget, Home, Node, OwnHooks, PoolDebug, PoolStats, Settings};
+use crate::pool::{AGE_EVERY, Budget, FixedHooks, Home, Node, PoolDebug, PoolStats, Settings};
 use crate::raw::lease::Lease;
 use crate::raw::segment::{NoBuffer, Segment};
 use parking_lot::Mutex;
@@ -30,10 +30,26 @@ const THREAD_BYTES: usize = 1 << 20;
 /// Buffers of one class that a thread has at hand.
 const THREAD_BUFFERS: usize = 32;
 
+/// The classes of small sizes by their lines: a look-up is a third of the search.
+const SMALL: [u8; 64] = {
+    let mut classes = [0; 64];
+    let mut line = 0;
+    while line < classes.len() {
+        classes[line] = search(line * LINE) as u8; // below 4 KiB there are 20 classes
+        line += 1;
+    }
+    classes
+};
+
 /// The number of the smallest class with room for `bytes`.
 #[inline]
 fn class_of(bytes: usize) -> usize {
     let last = bytes.saturating_sub(1);
+    SMALL.get(last / LINE).map_or_else(|| search(last), |&class| usize::from(class))
+}
+
+/// The number of the class for one byte more than `last`.
+const fn search(last: usize) -> usize {
     if last < LINEAR {
         return last / LINE;
     }
@@ -92,7 +108,7 @@ impl Classes {
         let bytes = Arc::new(Budget::of_process(limits.idle_bytes));
         Arc::new(Self {
             homes: (0..classes).map(|_| OnceLock::new()).collect(),
-            passing: Home::new(OwnHooks, settings(0, 0, 1, limits.debug), Arc::clone(&bytes)),
+            passing: Home::new(FixedHooks, settings(0, 0, 1, limits.debug), Arc::clone(&bytes)),
             bytes,
             ahead: Bound::new(limits.ahead_bytes),
             gathered: Gathered::default(),
@@ -150,7 +166,7 @@ impl Classes {
         let values = (self.limits.idle_bytes / size).clamp(1, MAX_BUFFERS);
         let thread_values = (THREAD_BYTES / size).clamp(1, THREAD_BUFFERS);
         let settings = settings(values, usize::MAX, thread_values, self.limits.debug);
-        Home::new(OwnHooks, settings, Arc::clone(&self.bytes))
+        Home::new(FixedHooks, settings, Arc::clone(&self.bytes))
     }
 
     fn begun_homes(&self) -> impl Iterator<Item = &Arc<Home<Block>>> {
@@ -206,6 +222,13 @@ mod tests {
             assert_eq!(class_of(size), class);
             assert_eq!(class_of(size + 1), class + 1);
             assert_eq!(size % 64, 0);
+        }
+    }
+
+    #[test]
+    fn the_table_of_small_sizes_finds_what_the_search_finds() {
+        for bytes in 0..10_000_usize {
+            assert_eq!(class_of(bytes), search(bytes.saturating_sub(1)), "{bytes} bytes");
         }
     }
 

@@ -35,6 +35,16 @@ extern "C" fn by_itself<T: Reset>(lent: &mut Lent<T>) -> Judged {
     lent.judged(|_, value, strikes| OwnHooks.judge(value, strikes))
 }
 
+/// The hooks of a type of fixed size: a value that has its charge keeps it, unmeasured.
+extern "C" fn by_charge<T: Reset>(lent: &mut Lent<T>) -> Judged {
+    let charged = lent.charged();
+    lent.judged(|_, value, strikes| match charged {
+        Some(charge) if value.reset() == Verdict::Keep => Judged::of_charge(charge),
+        Some(_) => Judged::drop(DropReason::Verdict),
+        None => FixedHooks.judge(value, strikes),
+    })
+}
+
 /// What became of a value at its reset, in one word: the bytes that it costs while it is idle, at least those of
 /// its node; or, from the top of the numbers down, why it is dropped.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,6 +99,30 @@ impl<T: Reset> Hooks<T> for OwnHooks {
     }
     fn judge_by(&self) -> JudgeBy<T> {
         by_itself
+    }
+}
+
+/// The hooks of values that never change their size: what a value was charged once stays true, and none is underused.
+pub(crate) struct FixedHooks;
+
+impl<T: Reset> Hooks<T> for FixedHooks {
+    fn judge(&self, value: &mut T, _: &mut u8) -> Judged {
+        match value.reset() {
+            Verdict::Keep => Judged::keep::<T>(value.retained_bytes()),
+            Verdict::Discard => Judged::drop(DropReason::Verdict),
+        }
+    }
+    fn retained_bytes(&self, value: &T) -> usize {
+        value.retained_bytes()
+    }
+    fn poison(&self, value: &mut T) {
+        value.poison();
+    }
+    fn is_clean(&self, value: &T) -> bool {
+        value.is_clean()
+    }
+    fn judge_by(&self) -> JudgeBy<T> {
+        by_charge
     }
 }
 

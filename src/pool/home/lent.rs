@@ -58,6 +58,12 @@ impl<T, V> Lent<T, V> {
         &mut self.value
     }
 
+    /// The bytes that are reserved for it, if it has a place in the pool.
+    #[inline(always)]
+    pub(crate) fn charged(&self) -> Option<usize> {
+        (self.charge != UNCHARGED).then_some(self.charge)
+    }
+
     pub(crate) fn home(&self) -> &Home<T> {
         &self.home
     }
