@@ -4,6 +4,8 @@ use super::bodies::{Script, Step, pattern};
 use bytes::Bytes;
 use ebbtide::BufferPool;
 use ebbtide::http::{BodyBudget, CollectError, Collected, Limits, collect};
+use std::sync::Arc;
+use std::task::{Context, Wake};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -125,6 +127,29 @@ async fn who_waits_too_long_is_refused_and_who_gives_up_holds_up_nobody() {
     assert!(second.await.unwrap().is_ok());
     assert!(head.await.is_err());
     assert_eq!((budget.used_bytes(), buffers.stats().outstanding()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_harms_nobody_who_gives_room_back() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker's own panic");
+        }
+    }
+    let (buffers, budget, limits) = setting();
+    let first = collect(honest(), &buffers, limits.clone()).await.unwrap();
+    let waiting = limits.wait(Duration::from_secs(10));
+    let mut head = Box::pin(collect(honest(), &buffers, waiting.clone()));
+    let waker = Arc::new(Panics).into();
+    assert!(head.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let second = start(&buffers, &waiting, honest());
+    tokio::task::yield_now().await;
+    drop(first);
+    assert_eq!(budget.used_bytes(), 0);
+    drop(head);
+    assert!(second.await.unwrap().is_ok());
+    assert_eq!(budget.used_bytes(), 0);
 }
 
 #[test]

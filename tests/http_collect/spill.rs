@@ -158,6 +158,26 @@ async fn a_drop_at_any_await_gives_memory_and_file_back() {
     }
 }
 
+#[test]
+fn a_write_keeps_its_budget_until_it_gives_the_memory_back() {
+    // The only thread for blocking work is busy, so the write waits in line.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let (buffers, budget) = (BufferPool::new(), BodyBudget::new(1 << 20));
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || wait.recv());
+        let (limits, spill) = (limits().budget(&budget), Spill::above(10_000));
+        let body = Script::frames(&pattern(12_000), 3000).then(Step::Stop);
+        let mut future = Box::pin(collect_or_spill(body, &buffers, limits, &spill));
+        assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(future);
+        assert_eq!((buffers.stats().outstanding() > 0, budget.used_bytes() >= 12_000), (true, true));
+        go.send(()).unwrap();
+        busy.await.unwrap().unwrap();
+        until("the write gives both back", || (buffers.stats().outstanding(), budget.used_bytes()) == (0, 0)).await;
+    });
+}
+
 /// Runs the next test with a limit on the size of files, which fails a write as a full disk does.
 #[test]
 fn a_disk_that_is_full_is_a_typed_error_and_nothing_is_left() {

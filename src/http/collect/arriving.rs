@@ -33,7 +33,7 @@ pub(super) struct Arriving<'a> {
     pub(super) data: Arrived,
     /// What is reserved in one buffer and has not arrived.
     ahead: Option<Ahead<'a>>,
-    permit: Option<Permit>,
+    pub(super) permit: Option<Permit>,
     pub(super) trailers: Option<Box<HeaderMap>>,
 }
 

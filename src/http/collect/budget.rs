@@ -2,7 +2,8 @@
 
 use super::times::Queue;
 use crate::pool::Budget;
-use core::fmt;
+use core::{fmt, mem};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Bytes that bodies in collection and collected ones may hold together. Cloning gives another handle to the same
@@ -74,7 +75,11 @@ impl BodyBudget {
     fn release(&self, bytes: usize) {
         if bytes > 0 {
             self.0.bytes.release(bytes);
-            self.0.queue.freed();
+            // It runs the waker of whoever waits, and this is called by drops: a panic there goes no further, nor one in
+            // the drop of its payload.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.0.queue.freed())) {
+                mem::forget(payload);
+            }
         }
     }
 }

@@ -110,39 +110,38 @@ pub async fn collect_or_spill<B: Body>(
         let bytes = arriving.take(frame, body.size_hint().lower(), whole).map_err(CollectError::widen)?;
         pace.fresh |= bytes > 0;
         if arriving.data.len() > spill.above {
-            file = Some(written(file, drained(&mut arriving), spill).await.map_err(CollectError::Spill)?);
+            file = Some(written(file, &mut arriving, spill).await.map_err(CollectError::Spill)?);
         }
     }
     let Some(file) = file else { return Ok(Stored::Memory(arriving.finish())) };
-    let file = match drained(&mut arriving) {
-        rest if rest.is_empty() => file,
-        rest => written(Some(file), rest, spill).await.map_err(CollectError::Spill)?,
+    let file = match arriving.data {
+        Arrived::Nothing => file,
+        _ => written(Some(file), &mut arriving, spill).await.map_err(CollectError::Spill)?,
     };
     Ok(Stored::File(Spilled::new(file, arriving.drained, arriving.trailers, buffers.clone())))
 }
 
-/// Takes out what is here.
-fn drained(arriving: &mut Arriving<'_>) -> Collected {
+/// The file, with what is here written behind what is in it.
+///
+/// The permit goes with the bytes: a future that is dropped meanwhile does not free budget before it frees memory.
+async fn written(file: Option<File>, arriving: &mut Arriving<'_>, spill: &Spill) -> io::Result<File> {
     arriving.drained += arriving.data.len() as u64;
-    let data = mem::replace(&mut arriving.data, Arrived::Nothing);
-    Collected::new(data.finish(), None, None)
-}
-
-/// The file, with `data` written behind what is in it.
-async fn written(file: Option<File>, mut data: Collected, spill: &Spill) -> io::Result<File> {
+    let data = mem::replace(&mut arriving.data, Arrived::Nothing).finish();
+    let mut data = Collected::new(data, None, None);
+    let permit = arriving.permit.take();
     let folder = spill.folder.clone();
-    let work = move || {
+    let work = move || -> io::Result<_> {
         let mut file = file.map_or_else(|| tempfile::tempfile_in(folder), Ok)?;
         while data.has_remaining() {
-            let count = file.write(data.chunk())?;
-            if count == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
+            let count = data.chunk().len();
+            file.write_all(data.chunk())?;
             data.advance(count);
         }
-        Ok(file)
+        Ok((file, permit))
     };
-    spawn_blocking(work).await.map_err(io::Error::other)?
+    let (file, permit) = spawn_blocking(work).await.map_err(io::Error::other)??;
+    arriving.permit = permit;
+    Ok(file)
 }
 
 impl Stored {
