@@ -238,3 +238,35 @@ async fn a_local_is_the_requests_own() {
     let (address, ..) = server(1000).await;
     assert!(common::post(address, "/local", "text/plain", "").await.ends_with("\r\n\r\n0"));
 }
+
+/// Frames without a byte, for ever.
+struct Nothings;
+
+impl http_body::Body for Nothings {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::new()))))
+    }
+}
+
+#[tokio::test]
+async fn an_extractor_does_not_read_empty_frames_for_ever() {
+    use tower::ServiceExt;
+    let app = Router::new()
+        .route("/", post(|body: PooledBody| async move { body.len().to_string() }))
+        .layer(axum::extract::DefaultBodyLimit::max(100));
+    let request = axum::http::Request::post("/").body(axum::body::Body::new(Nothings)).unwrap();
+    assert_eq!(app.oneshot(request).await.unwrap().status(), 413);
+}
+
+#[tokio::test]
+async fn debug_does_not_show_what_a_client_has_sent() {
+    let body = http_body_util::Full::new(Bytes::from_static(b"secret"));
+    let collected = collect(body, &BufferPool::new(), Limits::new(100)).await.unwrap();
+    assert_eq!(format!("{collected:?}"), "Collected { len: 6, trailers: None, .. }");
+}

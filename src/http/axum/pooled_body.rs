@@ -138,6 +138,11 @@ impl From<CollectError<axum_core::Error>> for BodyRejection {
     }
 }
 
+/// Frames that a body of at most `bytes` may come in, as [`Limits::new`] has it.
+fn frames_for(bytes: u64) -> u64 {
+    bytes.saturating_add(1024)
+}
+
 /// Whether a length limit of some layer is behind `error`.
 fn is_limit(error: &(dyn Error + 'static)) -> bool {
     error.is::<LengthLimitError>() || error.source().is_some_and(is_limit)
@@ -151,12 +156,15 @@ impl<S: Sync> FromRequest<S> for PooledBody {
         let limits = request.extensions().get::<Limits>().cloned();
         let body = request.into_limited_body();
         // axum tells its limit by the limited body's hint only.
-        if body.size_hint().upper().is_some_and(|limit| claimed > limit) {
+        let upper = body.size_hint().upper();
+        if upper.is_some_and(|limit| claimed > limit) {
             return Err(BodyRejection::TooLarge);
         }
+        // The bytes are the limited body's to count; frames without any it would let pass for ever.
+        let limits = limits.unwrap_or_else(|| Limits::new(usize::MAX).max_frames(upper.map_or(u64::MAX, frames_for)));
         let scope = Scope::current();
         let buffers = scope.as_ref().map_or_else(|| BufferPool::global(), Scope::buffers);
-        let mut collected = collect(body, buffers, limits.unwrap_or_else(|| Limits::new(usize::MAX))).await?;
+        let mut collected = collect(body, buffers, limits).await?;
         // Now rather than at the first look: a `Deref` could not give the segments back.
         collected.contiguous();
         Ok(Self(collected))

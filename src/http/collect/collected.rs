@@ -4,6 +4,7 @@ use super::budget::Permit;
 use crate::buffer::RopeBytes;
 use bytes::{Buf, Bytes};
 use core::convert::Infallible;
+use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use http::HeaderMap;
@@ -16,17 +17,24 @@ use std::sync::Arc;
 /// It is a [`Buf`] and a [`Body`] (with its trailers, and an exact size), and with the feature `tokio` an `AsyncRead`: each reads it from the
 /// front and gives back what it is past. A clone shares the memory and has a position of its own: to send a body
 /// again, keep a clone of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Collected {
     data: Data,
     trailers: Option<Box<HeaderMap>>,
     permit: Option<Arc<Permit>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Data {
     Frame(Bytes),
     Pooled(RopeBytes),
+}
+
+/// What a client has sent does not belong into logs: the length will do.
+impl fmt::Debug for Collected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collected").field("len", &self.len()).field("trailers", &self.trailers).finish_non_exhaustive()
+    }
 }
 
 impl Default for Data {

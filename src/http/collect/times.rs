@@ -34,7 +34,7 @@ impl Limits {
         self
     }
 
-    /// Time from the first poll after which a body that is not complete is given up:
+    /// Gives up a body that is not complete so long after its first poll, which comes after the wait for a budget:
     /// [`CollectError::TooSlow`](super::CollectError::TooSlow), 408. Default: none. As [`idle_timeout`](Self::idle_timeout) otherwise.
     #[must_use]
     pub fn total_timeout(mut self, time: Duration) -> Self {
