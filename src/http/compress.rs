@@ -49,7 +49,8 @@ impl Compression {
         Self::with_levels(6, 3)
     }
 
-    /// With other levels: gzip 0 to 9, zstd 1 to 22 and below 0 for speed. The nearest possible one is taken.
+    /// With other levels: gzip 0 to 9, zstd 1 to 22 and below 0 for speed. The nearest possible one is taken. A zstd encoder of more
+    /// than level 16 takes more than 64 MiB, and is not kept.
     #[must_use]
     pub fn with_levels(gzip: u32, zstd: i32) -> Self {
         Self { encoders: Encoders::new(gzip.min(9), zstd), smallest: 256 }
