@@ -81,6 +81,30 @@ async fn what_is_compressed_is_what_was_sent_and_encoders_are_used_again() {
 }
 
 #[tokio::test]
+async fn at_every_level_a_browser_can_decode_and_the_encoder_is_used_again() {
+    for level in [-7, 1, 12, 22, 99] {
+        let (compression, buffers) = (Compression::with_levels(99, level), BufferPool::new());
+        for _ in 0..2 {
+            let plain = json(300_000);
+            let frames =
+                plain.chunks(50_000).map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::copy_from_slice(piece))));
+            let response = Response::new(StreamBody::new(stream(frames.collect::<Vec<_>>())));
+            let compressed = compression.apply(&accepting("zstd"), response, &buffers).unwrap();
+            let bytes = compressed.into_body().collect().await.unwrap().to_bytes();
+            let mut decoder = zstd_safe::DCtx::create();
+            decoder.set_parameter(zstd_safe::DParameter::WindowLogMax(23)).unwrap();
+            let mut decoded = vec![0; 400_000];
+            let mut out = zstd_safe::OutBuffer::around(&mut decoded[..]);
+            let left = decoder.decompress_stream(&mut out, &mut zstd_safe::InBuffer::around(&bytes));
+            assert_eq!(left.map_err(zstd_safe::get_error_name), Ok(0), "level {level}");
+            assert!(out.as_slice() == plain);
+        }
+        // The highest take more than the pool keeps in all.
+        assert_eq!(compression.zstd_stats().live, u64::from(level < 20), "level {level}");
+    }
+}
+
+#[tokio::test]
 async fn frames_of_any_size_and_trailers_pass() {
     let (compression, buffers) = (Compression::new(), BufferPool::new());
     let trailers: HeaderMap = [(header::ETAG, HeaderValue::from_static("t"))].into_iter().collect();

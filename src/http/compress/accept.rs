@@ -11,9 +11,9 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// The one that the client likes best; of two that it likes as well, zstd, which is faster and denser. `None` where it asks for
-    /// neither, or refuses both (RFC 9110, section 12.5.3).
+    /// neither, refuses both, or would rather have neither (RFC 9110, section 12.5.3).
     pub(super) fn accepted(headers: &HeaderMap) -> Option<Self> {
-        let [mut zstd, mut gzip, mut others] = [None; 3];
+        let [mut zstd, mut gzip, mut identity, mut others] = [None; 4];
         for value in headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()) {
             for (name, weight) in value.split(',').filter_map(item) {
                 match name {
@@ -21,6 +21,7 @@ impl Encoding {
                     _ if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
                         gzip = Some(weight)
                     }
+                    _ if name.eq_ignore_ascii_case("identity") => identity = Some(weight),
                     "*" => others = Some(weight),
                     _ => {}
                 }
@@ -29,6 +30,7 @@ impl Encoding {
         let [zstd, gzip] = [zstd, gzip].map(|weight: Option<u16>| weight.or(others).unwrap_or(0));
         match (zstd, gzip) {
             (0, 0) => None,
+            _ if identity > Some(zstd.max(gzip)) => None,
             _ if zstd >= gzip => Some(Self::Zstd),
             _ => Some(Self::Gzip),
         }
@@ -80,6 +82,9 @@ mod tests {
             ("*;q=0", None),
             ("br", None),
             ("identity", None),
+            ("identity, gzip;q=0.5", None),
+            ("Identity;q=0.5, gzip", Some(Gzip)),
+            ("identity;q=0.5, *;q=0.5", Some(Zstd)),
             ("", None),
             ("gzip;q=nan, zstd;q=7", None),
             ("gzip ; q=0.001", Some(Gzip)),

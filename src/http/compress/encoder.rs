@@ -2,7 +2,7 @@
 
 use super::accept::Encoding;
 use crate::buffer::PooledBuf;
-use crate::pool::{Pool, PoolStats, Pooled, Reset, Verdict};
+use crate::pool::{Pool, PoolBuilder, PoolStats, Pooled, Reset, Verdict};
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use std::io;
 use zstd_safe::zstd_sys::ZSTD_EndDirective;
@@ -10,6 +10,10 @@ use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, ResetDirective};
 
 /// Room that an encoder is given at a time, in bytes.
 const ROOM: usize = 4096;
+/// The largest window that a zstd decoder of a browser has to take, as a power of two (RFC 9659): 8 MiB.
+const WINDOW_LOG: u32 = 23;
+/// Levels above this one would take a larger window.
+const WINDOW_LEVEL: i32 = 19;
 /// What the deflate encoder takes: two tables of hashes, a window, and its output, as `miniz_oxide` has them. It does not tell.
 const DEFLATE_BYTES: usize = 330 << 10;
 
@@ -48,7 +52,9 @@ pub(super) struct Encoders {
 
 impl Encoders {
     pub(super) fn new(gzip_level: u32, zstd_level: i32) -> Self {
-        Self { gzip: Pool::new(move || Gzip::new(gzip_level)), zstd: Pool::new(move || Zstd::new(zstd_level)) }
+        // At high levels an encoder takes more than a pool would keep of one value; the bound on all of them holds.
+        let zstd = PoolBuilder::default().max_value_bytes(usize::MAX).build(move || Zstd::new(zstd_level));
+        Self { gzip: Pool::new(move || Gzip::new(gzip_level)), zstd }
     }
 
     pub(super) fn get(&self, encoding: Encoding) -> Encoder {
@@ -149,6 +155,9 @@ impl Zstd {
         let mut context = CCtx::create();
         // Out of range it is clamped by the library; it cannot fail before a frame has begun.
         let _ = context.set_parameter(CParameter::CompressionLevel(level));
+        if level > WINDOW_LEVEL {
+            let _ = context.set_parameter(CParameter::WindowLog(WINDOW_LOG));
+        }
         Self(context)
     }
 
