@@ -122,6 +122,28 @@ async fn frames_of_any_size_and_trailers_pass() {
     }
 }
 
+#[tokio::test]
+async fn a_large_frame_goes_out_in_pieces() {
+    let mut number = 1_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        number.to_be_bytes()[0]
+    })
+    .take(300_000)
+    .collect();
+    for encoding in ["gzip", "zstd"] {
+        let compressed = Compression::new().apply(&accepting(encoding), response(&noise), &BufferPool::new()).unwrap();
+        let (mut body, mut whole) = (compressed.into_body(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            let bytes = frame.unwrap().into_data().unwrap();
+            // A zstd encoder hands its blocks on whole, of 128 KiB.
+            assert!(bytes.len() < if encoding == "gzip" { 64 << 10 } else { 160 << 10 }, "{} bytes", bytes.len());
+            whole.extend_from_slice(&bytes);
+        }
+        assert!(decoded(encoding, &whole) == noise, "{encoding}");
+    }
+}
+
 fn stream<T>(items: Vec<T>) -> futures_util::stream::Iter<std::vec::IntoIter<T>> {
     futures_util::stream::iter(items)
 }

@@ -49,8 +49,11 @@ impl Compression {
         Self::with_levels(6, 3)
     }
 
-    /// With other levels: gzip 0 to 9, zstd 1 to 22 and below 0 for speed. The nearest possible one is taken. A zstd encoder of more
-    /// than level 16 takes more than 64 MiB, and is not kept.
+    /// With other levels: gzip 0 to 9, zstd 1 to 22 and below 0 for speed. The nearest possible one is taken.
+    /// Windows stay within the 8 MiB that browsers decode.
+    ///
+    /// The higher the level, the larger a zstd encoder; one of the highest takes more than the 64 MiB that idle encoders may keep
+    /// together, and is made anew each time.
     #[must_use]
     pub fn with_levels(gzip: u32, zstd: i32) -> Self {
         Self { encoders: Encoders::new(gzip.min(9), zstd), smallest: 256 }

@@ -321,14 +321,19 @@ impl Close for BufferPool {
 ///
 /// Outside of a tokio runtime with I/O, at the first poll.
 pub async fn terminated() {
-    let interrupt = tokio::signal::ctrl_c();
+    let interrupt = async {
+        // What cannot be heard does not end the process.
+        if tokio::signal::ctrl_c().await.is_err() {
+            core::future::pending().await
+        }
+    };
     #[cfg(unix)]
     if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         tokio::select! {
-            _ = interrupt => {}
+            () = interrupt => {}
             _ = terminate.recv() => {}
         }
         return;
     }
-    let _ = interrupt.await;
+    interrupt.await;
 }

@@ -22,35 +22,37 @@ pin_project! {
     /// and earlier whenever the body inside has nothing more to give for now.
     ///
     /// It takes an encoder and a buffer at its first poll, and gives both back at its end or drop.
-    pub struct CompressBody<B> {
+    pub struct CompressBody<B: Body> {
         #[pin]
         inner: B,
         encoding: Encoding,
         encoders: Encoders,
         buffers: BufferPool,
-        state: State,
+        state: State<B::Data>,
     }
 }
 
-enum State {
+enum State<D> {
     /// Nothing was polled yet.
     New,
-    Encoding(Stream),
+    Encoding(Stream<D>),
     /// The encoded end is out, and these are not.
     Trailers(Option<HeaderMap>),
     Done,
 }
 
 /// An encoder at work.
-struct Stream {
+struct Stream<D> {
     encoder: Encoder,
+    /// Of the last frame of the body inside.
+    rest: Option<D>,
     encoded: PooledBuf,
     /// Whether the encoder may hold something back.
     is_dirty: bool,
     buffers: BufferPool,
 }
 
-impl<B> CompressBody<B> {
+impl<B: Body> CompressBody<B> {
     pub(super) fn new(inner: B, encoding: Encoding, encoders: Encoders, buffers: BufferPool) -> Self {
         Self { inner, encoding, encoders, buffers, state: State::New }
     }
@@ -79,6 +81,14 @@ where
                 }
                 State::Done => return Poll::Ready(None),
             };
+            match stream.rest() {
+                Ok(None) => {}
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Err(error) => {
+                    *this.state = State::Done;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
             let (step, trailers) = match this.inner.as_mut().poll_frame(context) {
                 Poll::Pending => match stream.flush().transpose() {
                     Some(flushed) => {
@@ -87,7 +97,10 @@ where
                     None => return Poll::Pending,
                 },
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => (stream.data(data), None),
+                    Ok(data) => {
+                        stream.rest = Some(data);
+                        continue;
+                    }
                     Err(frame) => (stream.end(), Some(frame.into_trailers().ok())),
                 },
                 Poll::Ready(None) => (stream.end(), Some(None)),
@@ -116,21 +129,26 @@ where
     }
 }
 
-impl Stream {
+impl<D: Buf> Stream<D> {
     fn new(encoder: Encoder, buffers: &BufferPool) -> Self {
-        Self { encoder, encoded: buffers.get(FRAME), is_dirty: false, buffers: buffers.clone() }
+        Self { encoder, rest: None, encoded: buffers.get(FRAME), is_dirty: false, buffers: buffers.clone() }
     }
 
-    /// Encodes `data`. Some if that makes a whole frame.
-    fn data(&mut self, mut data: impl Buf) -> Result<Option<Bytes>, BoxError> {
+    /// Encodes what is left of a frame, until that makes a whole one, which it gives.
+    fn rest(&mut self) -> Result<Option<Bytes>, BoxError> {
+        let Some(data) = &mut self.rest else { return Ok(None) };
         while data.has_remaining() {
             let chunk = data.chunk();
-            self.encoder.encode(chunk, &mut self.encoded, Flush::No)?;
+            let length = chunk.len().min(FRAME);
+            self.encoder.encode(&chunk[..length], &mut self.encoded, Flush::No)?;
             self.is_dirty = true;
-            let length = chunk.len();
             data.advance(length);
+            if self.encoded.len() >= FRAME {
+                return Ok(Some(self.frame()));
+            }
         }
-        Ok((self.encoded.len() >= FRAME).then(|| self.frame()))
+        self.rest = None;
+        Ok(None)
     }
 
     /// What can be sent while nothing more comes.
@@ -152,7 +170,7 @@ impl Stream {
     }
 }
 
-impl<B> fmt::Debug for CompressBody<B> {
+impl<B: Body> fmt::Debug for CompressBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompressBody").field("encoding", &self.encoding).finish_non_exhaustive()
     }
