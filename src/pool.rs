@@ -120,6 +120,7 @@ pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
 pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back};
 pub(crate) use hooks::FixedHooks;
+pub(crate) use registry::each_pool;
 pub(crate) use reset::both;
 
 use crate::raw::unwind::Quiet;

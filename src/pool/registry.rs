@@ -4,6 +4,7 @@
 //! Touched when a pool begins or ends, when a thread ends and when a close was not complete: never on a hot path. No
 //! user code runs under its locks.
 
+use super::stats::PoolStats;
 use crate::raw::threads::{EndingThread, on_end};
 use crate::raw::unwind::caught;
 use parking_lot::Mutex;
@@ -17,6 +18,9 @@ pub(super) trait Idle: Send + Sync {
 
     /// Frees what is idle, for good; `false` if something was left.
     fn close(&self) -> bool;
+
+    /// Its name and its numbers.
+    fn entry(&self) -> (&'static str, PoolStats);
 }
 
 /// By address, which no other home has before this one is forgotten.
@@ -48,6 +52,24 @@ fn thread_ends(thread: &EndingThread) {
         caught(|| home.thread_ends(thread));
     }
     finish();
+}
+
+/// Hands the name and the numbers of each pool to `look`. The lock is held only to find the next one, so a pool that comes
+/// or goes meanwhile may be missed.
+pub(crate) fn each_pool(mut look: impl FnMut(&'static str, PoolStats)) {
+    let mut next = 0;
+    while let Some((address, home)) = after(next) {
+        next = address + 1;
+        if let Some(home) = home.upgrade() {
+            let (name, stats) = home.entry();
+            look(name, stats);
+        }
+    }
+}
+
+/// The first home at an address or beyond.
+fn after(address: usize) -> Option<(usize, Weak<dyn Idle>)> {
+    HOMES.lock().range(address..).next().map(|(&address, home)| (address, Weak::clone(home)))
 }
 
 /// Notes a home whose close found an owner busy for long.

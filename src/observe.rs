@@ -1,0 +1,7 @@
+//! Who holds memory: the process's books, by tag and by pool.
+//!
+//! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
+
+mod ledger;
+
+pub use ledger::{Ledger, PoolEntry, TagEntry};

