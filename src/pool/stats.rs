@@ -33,6 +33,39 @@ pub enum DropReason {
 
 const REASONS: usize = 10;
 
+impl DropReason {
+    /// Each reason.
+    pub const ALL: [Self; REASONS] = [
+        Self::Oversize,
+        Self::Full,
+        Self::Budget,
+        Self::Verdict,
+        Self::Panicked,
+        Self::Closed,
+        Self::Underused,
+        Self::Aged,
+        Self::NotPooled,
+        Self::Damaged,
+    ];
+
+    /// What it is called in metrics, such as `not_pooled`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Oversize => "oversize",
+            Self::Full => "full",
+            Self::Budget => "budget",
+            Self::Verdict => "verdict",
+            Self::Panicked => "panicked",
+            Self::Closed => "closed",
+            Self::Underused => "underused",
+            Self::Aged => "aged",
+            Self::NotPooled => "not_pooled",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
 /// A snapshot of a pool's numbers. The fields are read one after the other while the pool works, so sums may
 /// be off by what happened meanwhile; at rest they are exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,10 +89,26 @@ pub struct PoolStats {
     pub fetches: u64,
     /// Values that the factory made since the pool began: the misses of `get`.
     pub made: u64,
+    /// Bytes of these, as they were when they were made, and what values grew by since: seen when they come back, and of values that
+    /// stand in the bounds only.
+    pub made_bytes: u64,
     drops: [u64; REASONS],
 }
 
 impl PoolStats {
+    /// Bytes of idle values: their share of what is charged, by number. Exact for values of one size, an estimate for
+    /// others.
+    #[must_use]
+    pub fn idle_bytes(&self) -> u64 {
+        share(self.charged_bytes, self.idle, self.live)
+    }
+
+    /// Bytes of leased values: their share of what is charged, as in [`idle_bytes`](Self::idle_bytes).
+    #[must_use]
+    pub fn outstanding_bytes(&self) -> u64 {
+        self.charged_bytes.saturating_sub(self.idle_bytes())
+    }
+
     /// Values that are leased now.
     #[must_use]
     pub fn outstanding(&self) -> u64 {
@@ -79,6 +128,13 @@ impl PoolStats {
     }
 }
 
+/// The bytes of `some` out of `all` values.
+fn share(bytes: u64, some: u64, all: u64) -> u64 {
+    // Never more than `bytes`, as long as `some` is not more than `all`, which it may be while the pool works.
+    let share = u128::from(bytes) * u128::from(some.min(all)) / u128::from(all.max(1));
+    u64::try_from(share).unwrap_or(bytes)
+}
+
 impl core::ops::AddAssign for PoolStats {
     fn add_assign(&mut self, other: Self) {
         self.live += other.live;
@@ -88,6 +144,7 @@ impl core::ops::AddAssign for PoolStats {
         self.hits += other.hits;
         self.fetches += other.fetches;
         self.made += other.made;
+        self.made_bytes += other.made_bytes;
         for (mine, theirs) in self.drops.iter_mut().zip(other.drops) {
             *mine += theirs;
         }
@@ -98,12 +155,18 @@ impl core::ops::AddAssign for PoolStats {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     made: AtomicU64,
+    made_bytes: AtomicU64,
     drops: [AtomicU64; REASONS],
 }
 
 impl Counts {
-    pub(super) fn made(&self) {
+    pub(super) fn made(&self, bytes: usize) {
         self.made.fetch_add(1, Relaxed);
+        self.grew(bytes);
+    }
+
+    pub(super) fn grew(&self, bytes: usize) {
+        self.made_bytes.fetch_add(bytes as u64, Relaxed);
     }
 
     pub(super) fn dropped(&self, reason: DropReason) {
@@ -120,7 +183,29 @@ impl Counts {
             hits: tiers.takes().saturating_sub(self.drops[DropReason::Damaged as usize].load(Relaxed)),
             fetches: tiers.fetches(),
             made: self.made.load(Relaxed),
+            made_bytes: self.made_bytes.load(Relaxed),
             drops: core::array::from_fn(|reason| self.drops[reason].load(Relaxed)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DropReason, share};
+
+    #[test]
+    fn each_reason_stands_at_its_number_under_a_name_of_its_own() {
+        for (at, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, at);
+            assert_eq!(format!("{reason:?}").to_lowercase(), reason.name().replace('_', ""));
+        }
+    }
+
+    #[test]
+    fn a_share_is_never_more_than_the_whole() {
+        assert_eq!(share(100, 1, 4), 25);
+        assert_eq!(share(100, 0, 0), 0);
+        assert_eq!(share(u64::MAX, u64::MAX, 1), u64::MAX);
+        assert_eq!(share(u64::MAX, 5, 5), u64::MAX);
     }
 }
