@@ -4,8 +4,12 @@
 
 mod families;
 mod ledger;
+#[cfg(feature = "observe")]
+mod pprof;
 mod snapshot;
 mod text;
 
 pub use ledger::{Ledger, PoolEntry, TagEntry};
+#[cfg(feature = "observe")]
+pub use pprof::Profile;
 pub use snapshot::Snapshot;
