@@ -4,6 +4,8 @@
 
 mod families;
 mod ledger;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "observe")]
 mod pprof;
 mod snapshot;
