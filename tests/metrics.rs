@@ -15,6 +15,8 @@ fn sample() -> Snapshot {
     let mut snapshot = Snapshot::new();
     snapshot.add_tag(&tag);
     snapshot.add_pool(&pool);
+    pool.class_bytes = 4096;
+    snapshot.add_pool(&pool);
     snapshot
 }
 
@@ -54,6 +56,6 @@ fn the_facade_gets_what_the_text_says() {
         found.insert(format!("{}{labels}", key.name()), value);
     }
     assert_eq!(found, text(&snapshot));
-    assert_eq!(found["ebbtide_in_use_bytes"], 300);
+    assert_eq!(found["ebbtide_in_use_bytes"], 600);
     assert_eq!(found["ebbtide_tag_taken_total{tag=\"auth\"}"], 7);
 }

@@ -38,9 +38,9 @@ fn sum(snapshot: &Snapshot, of: fn(&PoolEntry) -> u64) -> u64 {
 /// Of the process: no label.
 pub(super) const PROCESS: [Family<Snapshot>; 4] = [
     gauge("ebbtide_in_use_bytes", "Bytes that are on lease from all pools.", |all| {
-        sum(all, |entry| entry.stats.outstanding_bytes())
+        sum(all, |entry| entry.outstanding_bytes())
     }),
-    gauge("ebbtide_idle_bytes", "Bytes that wait in all pools.", |all| sum(all, |entry| entry.stats.idle_bytes())),
+    gauge("ebbtide_idle_bytes", "Bytes that wait in all pools.", |all| sum(all, |entry| entry.idle_bytes())),
     gauge(
         "ebbtide_retained_bytes",
         "Bytes that stand in the budget of the process: idle ones, and those of leased values.",
@@ -69,10 +69,10 @@ pub(super) const TAG: [Family<TagEntry>; 8] = [
     }),
 ];
 
-/// Of each pool: label `pool`.
+/// Of each pool: label `pool`, and of a size class of buffers `class_bytes`.
 pub(super) const POOL: [Family<PoolEntry>; 10] = [
-    gauge("ebbtide_pool_in_use_bytes", "Bytes on lease from this pool.", |pool| pool.stats.outstanding_bytes()),
-    gauge("ebbtide_pool_idle_bytes", "Bytes that wait in this pool.", |pool| pool.stats.idle_bytes()),
+    gauge("ebbtide_pool_in_use_bytes", "Bytes on lease from this pool.", |pool| pool.outstanding_bytes()),
+    gauge("ebbtide_pool_idle_bytes", "Bytes that wait in this pool.", |pool| pool.idle_bytes()),
     gauge("ebbtide_pool_retained_bytes", "Bytes charged to this pool's bound.", |pool| pool.stats.charged_bytes),
     gauge("ebbtide_pool_outstanding", "Values on lease from this pool.", |pool| pool.stats.outstanding()),
     gauge("ebbtide_pool_idle", "Values that wait in this pool.", |pool| pool.stats.idle),
@@ -89,5 +89,5 @@ pub(super) const POOL: [Family<PoolEntry>; 10] = [
     ),
 ];
 
-/// Of each pool and [reason](crate::DropReason): labels `pool` and `reason`.
+/// Of each pool and [reason](crate::DropReason): labels as of each pool, and `reason`.
 pub(super) const DROPS: (&str, &str) = ("ebbtide_pool_drops_total", "Values that were dropped instead of kept.");

@@ -3,6 +3,7 @@
 //! Names, kinds and labels are those of the Prometheus text: both are made from one table.
 
 use super::families::{DROPS, Family, Kind, POOL, PROCESS, TAG};
+use super::ledger::PoolEntry;
 use super::snapshot::Snapshot;
 use crate::pool::DropReason;
 use metrics::{Label, Unit, counter, describe_counter, describe_gauge, gauge};
@@ -30,10 +31,11 @@ impl Snapshot {
     pub fn record(&self) {
         record(&PROCESS, core::slice::from_ref(self), |_| Vec::new());
         record(&TAG, self.tags(), |entry| vec![Label::new("tag", entry.tag)]);
-        record(&POOL, self.pools(), |entry| vec![Label::new("pool", entry.pool)]);
+        record(&POOL, self.pools(), pool);
         for entry in self.pools() {
             for reason in DropReason::ALL {
-                let labels = vec![Label::new("pool", entry.pool), Label::new("reason", reason.name())];
+                let mut labels = pool(entry);
+                labels.push(Label::new("reason", reason.name()));
                 counter!(DROPS.0, labels).absolute(entry.stats.drops(reason));
             }
         }
@@ -46,6 +48,14 @@ impl Snapshot {
         describe(&POOL);
         describe_counter!(DROPS.0, Unit::Count, DROPS.1);
     }
+}
+
+fn pool(entry: &PoolEntry) -> Vec<Label> {
+    let mut labels = vec![Label::new("pool", entry.pool)];
+    if entry.class_bytes != 0 {
+        labels.push(Label::new("class_bytes", entry.class_bytes.to_string()));
+    }
+    labels
 }
 
 fn record<E>(families: &[Family<E>], entries: &[E], labels: impl Fn(&E) -> Vec<Label>) {

@@ -33,7 +33,7 @@ const NO_TAG: &str = "(no tag)";
 /// | sample type | by | labels |
 /// |---|---|---|
 /// | `outstanding_objects`, `outstanding_bytes` (shown first) | tag, then call site where leases were sampled | `tag` |
-/// | `pool_outstanding_objects`, `pool_outstanding_bytes`, `idle_bytes`, `allocated_bytes` (since the process began) | pool | `pool` |
+/// | `pool_outstanding_objects`, `pool_outstanding_bytes`, `idle_bytes`, `allocated_bytes` (since the process began) | pool, then size class of buffers | `pool`, `class_bytes` |
 /// | `tasks` that are alive | tag | `tag` |
 ///
 /// What pools have lent under no tag stands under `(no tag)`. The numbers of a tag are those of the ledger; its call sites
@@ -119,9 +119,9 @@ impl<'a> Profile<'a> {
         message.number(9, u64::try_from(nanos).unwrap_or(0)).message(11, &kind).number(12, 1).number(14, shown)
     }
 
-    fn tags(&self, tables: &mut Tables<'a>) {
+    fn tags(&self, tables: &mut Tables) {
         let (mut objects, mut bytes) = self.snapshot.pools().iter().fold((0, 0), |(objects, bytes), entry| {
-            (objects + entry.stats.outstanding(), bytes + entry.stats.outstanding_bytes())
+            (objects + entry.stats.outstanding(), bytes + entry.outstanding_bytes())
         });
         for entry in self.snapshot.tags() {
             objects = u64::saturating_sub(objects, entry.outstanding);
@@ -133,7 +133,7 @@ impl<'a> Profile<'a> {
     }
 
     /// What a tag holds, shared out among the places where its leases were sampled.
-    fn tag(&self, tables: &mut Tables<'a>, tag: &'a str, mut objects: u64, mut bytes: u64) {
+    fn tag(&self, tables: &mut Tables, tag: &'a str, mut objects: u64, mut bytes: u64) {
         let Some(sites) = self.sites.get(tag) else {
             return tables.sample(&[(tag, 0)], &[("tag", tag)], [objects, bytes, 0, 0, 0, 0, 0]);
         };
@@ -149,12 +149,18 @@ impl<'a> Profile<'a> {
         }
     }
 
-    fn pools(&self, tables: &mut Tables<'a>) {
+    fn pools(&self, tables: &mut Tables) {
         for entry in self.snapshot.pools() {
-            let stats = &entry.stats;
+            let (stats, pool) = (&entry.stats, (entry.pool, 0));
             let values =
-                [0, 0, stats.outstanding(), stats.outstanding_bytes(), stats.idle_bytes(), stats.made_bytes, 0];
-            tables.sample(&[(entry.pool, 0)], &[("pool", entry.pool)], values);
+                [0, 0, stats.outstanding(), entry.outstanding_bytes(), entry.idle_bytes(), stats.made_bytes, 0];
+            let label = ("pool", entry.pool);
+            if entry.class_bytes == 0 {
+                tables.sample(&[pool], &[label], values);
+            } else {
+                let class = format!("{} bytes", entry.class_bytes);
+                tables.sample(&[(&class, 0), pool], &[label, ("class_bytes", &class)], values);
+            }
         }
     }
 }
@@ -167,14 +173,14 @@ fn share(all: u64, some: u64, sum: u64) -> u64 {
 
 /// The profile as it grows: what is named by number, and what has been written.
 #[derive(Debug, Default)]
-struct Tables<'a> {
+struct Tables {
     strings: BTreeMap<String, u64>,
-    /// The location of each place. There are as many functions, each with its location's number.
-    places: BTreeMap<Place<'a>, u64>,
+    /// The location of each frame, by the number of its name. There are as many functions, each with its location's number.
+    locations: BTreeMap<u64, u64>,
     written: Message,
 }
 
-impl<'a> Tables<'a> {
+impl Tables {
     fn add(&mut self, field: u64, message: &Message) {
         self.written = core::mem::take(&mut self.written).message(field, message);
     }
@@ -193,23 +199,25 @@ impl<'a> Tables<'a> {
     }
 
     /// A frame of a stack. Line 0 is a name that is no place in a file.
-    fn location(&mut self, place: Place<'a>) -> u64 {
-        if let Some(&number) = self.places.get(&place) {
+    fn location(&mut self, (file, line): Place<'_>) -> u64 {
+        let (name, file) = if line == 0 {
+            (self.string(file), 0)
+        } else {
+            (self.string(&format!("{file}:{line}")), self.string(file))
+        };
+        if let Some(&number) = self.locations.get(&name) {
             return number;
         }
-        let number = self.places.len() as u64 + 1; // 0 would mean none
-        self.places.insert(place, number);
-        let (file, line) = place;
-        let (name, file) = if line == 0 { (file.to_owned(), "") } else { (format!("{file}:{line}"), file) };
-        let function = Message::new().number(1, number).number(2, self.string(&name)).number(4, self.string(file));
-        self.add(5, &function);
+        let number = self.locations.len() as u64 + 1; // 0 would mean none
+        self.locations.insert(name, number);
+        self.add(5, &Message::new().number(1, number).number(2, name).number(4, file));
         let line = Message::new().number(1, number).number(2, line.into());
         self.add(4, &Message::new().number(1, number).message(4, &line));
         number
     }
 
     /// A sample, unless all its numbers are zero. The innermost frame comes first.
-    fn sample(&mut self, stack: &[Place<'a>], labels: &[(&str, &str)], values: [u64; TYPES.len()]) {
+    fn sample(&mut self, stack: &[Place<'_>], labels: &[(&str, &str)], values: [u64; TYPES.len()]) {
         if values == [0; TYPES.len()] {
             return;
         }

@@ -1,4 +1,4 @@
-//! One reading of the books, merged by name and kept for several looks: what every export reads.
+//! One reading of the books, merged by name (and size class) and kept for several looks: what every export reads.
 //!
 //! # Invariants
 //!
@@ -14,9 +14,9 @@ const NAMES: usize = 1024;
 /// The name that all further ones stand under.
 const OTHERS: &str = "(others)";
 
-/// The books at one moment: an entry for each tag and for each name of a pool, sorted by name.
+/// The books at one moment: an entry for each tag, and for each name of a pool and size class of buffers, sorted by name.
 ///
-/// Pools of one name stand in one entry, with their sums. 1,024 tags and 1,024 names of pools have entries of their own, in
+/// Pools of one name stand in one entry, with their sums. 1,024 tags and 1,024 names and classes of pools have entries of their own, in
 /// the order in which this snapshot first saw them; all others stand together under `(others)`. A name that was seen
 /// stays, with zeros. Keep one snapshot and [`take`](Self::take) it again: its memory is reused.
 ///
@@ -62,7 +62,7 @@ impl Snapshot {
             *entry = TagEntry { tag: entry.tag, ..TagEntry::default() };
         }
         for entry in &mut self.pools {
-            *entry = PoolEntry { pool: entry.pool, ..PoolEntry::default() };
+            *entry = PoolEntry { pool: entry.pool, class_bytes: entry.class_bytes, ..PoolEntry::default() };
         }
         self.retained_bytes = process_bytes() as u64;
         ledger.each_tag(|entry| self.add_tag(entry));
@@ -71,7 +71,8 @@ impl Snapshot {
 
     /// Adds an entry to that of its tag: [`take`](Self::take) does so with each tag of the ledger.
     pub fn add_tag(&mut self, entry: &TagEntry) {
-        let mine = slot(&mut self.tags, entry.tag, |mine| mine.tag, |tag| TagEntry { tag, ..TagEntry::default() });
+        let new = |tag| TagEntry { tag, ..TagEntry::default() };
+        let mine = slot(&mut self.tags, entry.tag, OTHERS, |mine| mine.tag, new);
         mine.outstanding += entry.outstanding;
         mine.outstanding_bytes += entry.outstanding_bytes;
         mine.taken += entry.taken;
@@ -84,8 +85,9 @@ impl Snapshot {
 
     /// Adds an entry to that of its pool: [`take`](Self::take) does so with each pool of the ledger.
     pub fn add_pool(&mut self, entry: &PoolEntry) {
-        let mine =
-            slot(&mut self.pools, entry.pool, |mine| mine.pool, |pool| PoolEntry { pool, ..PoolEntry::default() });
+        let new = |(pool, class_bytes)| PoolEntry { pool, class_bytes, ..PoolEntry::default() };
+        let name = (entry.pool, entry.class_bytes);
+        let mine = slot(&mut self.pools, name, (OTHERS, 0), |mine| (mine.pool, mine.class_bytes), new);
         mine.stats += entry.stats;
     }
 
@@ -95,7 +97,7 @@ impl Snapshot {
         &self.tags
     }
 
-    /// The entry of each name of a pool, sorted by name.
+    /// The entry of each name of a pool and size class of buffers, sorted by name and size.
     #[must_use]
     pub fn pools(&self) -> &[PoolEntry] {
         &self.pools
@@ -109,15 +111,17 @@ impl Snapshot {
 }
 
 /// The entry of a name, or of all others if there are too many names.
-fn slot<'a, E>(
-    entries: &'a mut Vec<E>,
-    name: &'static str,
-    of: impl Fn(&E) -> &'static str,
-    new: impl FnOnce(&'static str) -> E,
-) -> &'a mut E {
-    let (mut name, mut found) = (name, entries.binary_search_by_key(&name, &of));
+fn slot<E, N: Copy + Ord>(
+    entries: &mut Vec<E>,
+    mut name: N,
+    others: N,
+    of: impl Fn(&E) -> N,
+    new: impl FnOnce(N) -> E,
+) -> &mut E {
+    let mut found = entries.binary_search_by_key(&name, &of);
     if found.is_err() && entries.len() >= NAMES {
-        (name, found) = (OTHERS, entries.binary_search_by_key(&OTHERS, &of));
+        name = others;
+        found = entries.binary_search_by_key(&name, &of);
     }
     let at = found.unwrap_or_else(|at| {
         entries.insert(at, new(name));

@@ -1,6 +1,7 @@
 //! The books as text that Prometheus scrapes: version 0.0.4 of its format, with no other crate.
 
 use super::families::{DROPS, Family, Kind, POOL, PROCESS, TAG};
+use super::ledger::PoolEntry;
 use super::snapshot::Snapshot;
 use crate::pool::DropReason;
 use core::fmt::{self, Write};
@@ -19,7 +20,10 @@ impl Snapshot {
     pub fn write_prometheus(&self, out: &mut impl Write) -> fmt::Result {
         families(out, &PROCESS, core::slice::from_ref(self), |_, _| Ok(()))?;
         families(out, &TAG, self.tags(), |out, entry| label(out, "{tag=\"", entry.tag, "\"}"))?;
-        families(out, &POOL, self.pools(), |out, entry| label(out, "{pool=\"", entry.pool, "\"}"))?;
+        families(out, &POOL, self.pools(), |out, entry| {
+            pool(out, entry)?;
+            out.write_str("}")
+        })?;
         self.write_drops(out)
     }
 
@@ -29,12 +33,18 @@ impl Snapshot {
         for entry in self.pools() {
             for reason in DropReason::ALL {
                 out.write_str(name)?;
-                label(out, "{pool=\"", entry.pool, "\",reason=\"")?;
-                writeln!(out, "{}\"}} {}", reason.name(), entry.stats.drops(reason))?;
+                pool(out, entry)?;
+                writeln!(out, ",reason=\"{}\"}} {}", reason.name(), entry.stats.drops(reason))?;
             }
         }
         Ok(())
     }
+}
+
+/// The labels of a pool, still open. A pool that has no size classes has no label for one.
+fn pool(out: &mut impl Write, entry: &PoolEntry) -> fmt::Result {
+    label(out, "{pool=\"", entry.pool, "\"")?;
+    if entry.class_bytes == 0 { Ok(()) } else { write!(out, ",class_bytes=\"{}\"", entry.class_bytes) }
 }
 
 /// All lines of a family stand together: the format wants it so.

@@ -96,19 +96,6 @@ pub struct PoolStats {
 }
 
 impl PoolStats {
-    /// Bytes of idle values: their share of what is charged, by number. Exact for values of one size, an estimate for
-    /// others.
-    #[must_use]
-    pub fn idle_bytes(&self) -> u64 {
-        share(self.charged_bytes, self.idle, self.live)
-    }
-
-    /// Bytes of leased values: their share of what is charged, as in [`idle_bytes`](Self::idle_bytes).
-    #[must_use]
-    pub fn outstanding_bytes(&self) -> u64 {
-        self.charged_bytes.saturating_sub(self.idle_bytes())
-    }
-
     /// Values that are leased now.
     #[must_use]
     pub fn outstanding(&self) -> u64 {
@@ -126,13 +113,6 @@ impl PoolStats {
     pub fn drops(&self, reason: DropReason) -> u64 {
         self.drops[reason as usize]
     }
-}
-
-/// The bytes of `some` out of `all` values.
-fn share(bytes: u64, some: u64, all: u64) -> u64 {
-    // Never more than `bytes`, as long as `some` is not more than `all`, which it may be while the pool works.
-    let share = u128::from(bytes) * u128::from(some.min(all)) / u128::from(all.max(1));
-    u64::try_from(share).unwrap_or(bytes)
 }
 
 impl core::ops::AddAssign for PoolStats {
@@ -191,7 +171,7 @@ impl Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::{DropReason, share};
+    use super::DropReason;
 
     #[test]
     fn each_reason_stands_at_its_number_under_a_name_of_its_own() {
@@ -199,13 +179,5 @@ mod tests {
             assert_eq!(reason as usize, at);
             assert_eq!(format!("{reason:?}").to_lowercase(), reason.name().replace('_', ""));
         }
-    }
-
-    #[test]
-    fn a_share_is_never_more_than_the_whole() {
-        assert_eq!(share(100, 1, 4), 25);
-        assert_eq!(share(100, 0, 0), 0);
-        assert_eq!(share(u64::MAX, u64::MAX, 1), u64::MAX);
-        assert_eq!(share(u64::MAX, 5, 5), u64::MAX);
     }
 }
