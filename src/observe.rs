@@ -2,6 +2,8 @@
 //!
 //! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
 
+#[cfg(feature = "console")]
+mod console;
 mod families;
 mod ledger;
 #[cfg(feature = "metrics")]
@@ -11,6 +13,8 @@ mod pprof;
 mod snapshot;
 mod text;
 
+#[cfg(feature = "console")]
+pub use console::Console;
 pub use ledger::{Ledger, PoolEntry, TagEntry};
 #[cfg(feature = "observe")]
 pub use pprof::Profile;
