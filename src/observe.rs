@@ -2,6 +2,16 @@
 //!
 //! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
 
+mod families;
 mod ledger;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "observe")]
+mod pprof;
+mod snapshot;
+mod text;
 
 pub use ledger::{Ledger, PoolEntry, TagEntry};
+#[cfg(feature = "observe")]
+pub use pprof::Profile;
+pub use snapshot::Snapshot;
