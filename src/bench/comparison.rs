@@ -1,6 +1,6 @@
 //! What came out of taking turns: [`Comparison`], of two [`Side`]s.
 
-use super::interval::{Interval, median, percentile};
+use super::interval::{Interval, percentile};
 use super::report::AllocReport;
 use std::time::Duration;
 
@@ -26,26 +26,23 @@ impl Round {
         self.peak = self.peak.max(report.peak.max(0) as u64);
     }
 
-    fn mean(&self) -> f64 {
-        self.nanos.iter().sum::<f64>() / self.nanos.len().max(1) as f64
-    }
-
-    fn p99(&self) -> f64 {
+    /// The value below which `share` of this round's samples lie.
+    fn percentile(&self, share: f64) -> f64 {
         let mut sorted = self.nanos.clone();
         sorted.sort_by(f64::total_cmp);
-        percentile(&sorted, 0.99).unwrap_or_default()
+        percentile(&sorted, share).unwrap_or_default()
     }
 }
 
 /// Two ways to do a thing, measured by turns. `Display` is a table for a terminal; [`markdown`](Self::markdown) and
 /// [`json`](Self::json) are the same for a page and for a program.
 ///
-/// Times are compared round by round, so that what slows the machine slows both; a difference is one only where the
-/// bootstrap interval (95 %) of these ratios does not hold 1. Where it does, the output says so.
+/// Medians and 99th percentiles are compared round by round, so that what slows the machine slows both; a difference is one
+/// only where the bootstrap interval (95 %) of these ratios does not hold 1. Where it does, the output says so.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     pub(super) sides: [Side; 2],
-    time: Interval,
+    p50: Interval,
     p99: Interval,
     rounds: usize,
     pub(super) notes: Vec<String>,
@@ -54,16 +51,14 @@ pub struct Comparison {
 impl Comparison {
     /// Of rounds that were measured side by side, the same number of both.
     pub(super) fn of(names: [&str; 2], rounds: [Vec<Round>; 2], counted: bool) -> Self {
-        let each = |of: fn(&Round) -> f64| rounds.each_ref().map(|way| way.iter().map(of).collect::<Vec<f64>>());
-        let ([first_mean, second_mean], [first_p99, second_p99]) = (each(Round::mean), each(Round::p99));
-        let sides = [Side::of(names[0], &rounds[0], counted), Side::of(names[1], &rounds[1], counted)];
-        let mut comparison = Self {
-            sides,
-            time: Interval::of_ratios(&second_mean, &first_mean),
-            p99: Interval::of_ratios(&second_p99, &first_p99),
-            rounds: rounds[0].len(),
-            notes: Vec::new(),
+        let ratio = |share: f64| {
+            let [first, second] =
+                rounds.each_ref().map(|way| way.iter().map(|round| round.percentile(share)).collect::<Vec<f64>>());
+            Interval::of_ratios(&second, &first)
         };
+        let sides = [Side::of(names[0], &rounds[0], counted), Side::of(names[1], &rounds[1], counted)];
+        let mut comparison =
+            Self { sides, p50: ratio(0.50), p99: ratio(0.99), rounds: rounds[0].len(), notes: Vec::new() };
         comparison.notes = comparison.own_notes();
         comparison
     }
@@ -80,10 +75,10 @@ impl Comparison {
         &self.sides[1]
     }
 
-    /// The second's time a call by the first's, round by round: below 1 the second is quicker.
+    /// The second's median time by the first's, round by round: below 1 the second is quicker.
     #[must_use]
     pub fn ratio(&self) -> Interval {
-        self.time
+        self.p50
     }
 
     /// The second's 99th percentile by the first's, round by round.
@@ -95,7 +90,7 @@ impl Comparison {
     /// Whether the rounds cannot tell the two ways' times apart.
     #[must_use]
     pub fn is_within_noise(&self) -> bool {
-        self.time.holds(1.0)
+        self.p50.holds(1.0)
     }
 
     /// In how many rounds both ways had their turn.
@@ -112,7 +107,7 @@ impl Comparison {
 
     fn own_notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        for (what, ratio) in [("time a call", self.time), ("p99", self.p99)] {
+        for (what, ratio) in [("p50", self.p50), ("p99", self.p99)] {
             if ratio.holds(1.0) {
                 notes.push(format!("{what}: within noise, the interval of the ratio holds 1"));
             }
@@ -133,7 +128,6 @@ impl Comparison {
 #[derive(Clone, Debug)]
 pub struct Side {
     name: String,
-    pub(super) mean: f64,
     pub(super) p50: f64,
     pub(super) p99: f64,
     pub(super) allocations: Option<f64>,
@@ -146,12 +140,10 @@ impl Side {
     fn of(name: &str, rounds: &[Round], counted: bool) -> Self {
         let mut nanos: Vec<f64> = rounds.iter().flat_map(|round| &round.nanos).copied().collect();
         nanos.sort_by(f64::total_cmp);
-        let means: Vec<f64> = rounds.iter().map(Round::mean).collect();
         let calls = rounds.iter().map(|round| round.calls).sum::<u64>().max(1) as f64;
         let a_call = |of: fn(&Round) -> u64| counted.then(|| rounds.iter().map(of).sum::<u64>() as f64 / calls);
         Self {
             name: name.to_owned(),
-            mean: median(&means),
             p50: percentile(&nanos, 0.50).unwrap_or_default(),
             p99: percentile(&nanos, 0.99).unwrap_or_default(),
             allocations: a_call(|round| round.allocations),
@@ -165,12 +157,6 @@ impl Side {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Nanoseconds a call: the median of the rounds' means.
-    #[must_use]
-    pub fn nanos(&self) -> f64 {
-        self.mean
     }
 
     /// Nanoseconds: the median of all samples.
@@ -222,7 +208,7 @@ pub(super) mod tests {
     fn a_difference_within_noise_is_noted() {
         let noise = compared(&[100.0, 101.0, 99.0, 100.0, 102.0], &[101.0, 99.0, 100.0, 98.0, 104.0]);
         assert!(noise.is_within_noise());
-        assert_eq!(noise.notes()[0], "time a call: within noise, the interval of the ratio holds 1");
+        assert_eq!(noise.notes()[0], "p50: within noise, the interval of the ratio holds 1");
         let clear = compared(&[100.0, 110.0, 90.0], &[50.0, 56.0, 44.0]);
         assert!(!clear.is_within_noise() && clear.notes().is_empty(), "{:?}", clear.notes());
         assert_eq!(clear.ratio().median, 0.5);
@@ -237,7 +223,7 @@ pub(super) mod tests {
         way.add(10, Duration::from_nanos(700), AllocReport { peak: -8, ..report });
         let comparison = Comparison::of(["a", "b"], [vec![way.clone()], vec![way]], true);
         let side = comparison.first();
-        assert_eq!([side.nanos(), side.p50(), side.p99()], [60.0, 70.0, 70.0]);
+        assert_eq!([side.p50(), side.p99()], [70.0, 70.0]);
         assert_eq!((side.allocations(), side.bytes(), side.peak()), (Some(3.0), Some(100.0), Some(640)));
         assert!(comparison.notes().iter().any(|note| note.contains("10 and 10 calls")));
     }

@@ -32,7 +32,7 @@ impl Comparison {
     pub fn json(&self) -> String {
         let notes: Vec<String> = self.notes().iter().map(|note| json_text(note)).collect();
         format!(
-            "{{\"first\":{},\"second\":{},\"time_ratio\":{},\"p99_ratio\":{},\"within_noise\":{},\"rounds\":{},\"notes\":[{}]}}",
+            "{{\"first\":{},\"second\":{},\"p50_ratio\":{},\"p99_ratio\":{},\"within_noise\":{},\"rounds\":{},\"notes\":[{}]}}",
             json_side(self.first()),
             json_side(self.second()),
             json_interval(self.ratio()),
@@ -53,8 +53,7 @@ impl Comparison {
             Row { what, cells: [count(first, places), count(second, places), by(second, first)] }
         };
         vec![
-            times("time a call", Side::nanos, self.ratio().to_string()),
-            times("p50", Side::p50, by(Some(self.second().p50), Some(self.first().p50))),
+            times("p50", Side::p50, self.ratio().to_string()),
             times("p99", Side::p99, self.p99_ratio().to_string()),
             counts("allocations a call", Side::allocations, 1),
             counts("bytes allocated a call", Side::bytes, 0),
@@ -110,9 +109,8 @@ fn by(above: Option<f64>, below: Option<f64>) -> String {
 fn json_side(side: &Side) -> String {
     let optional = |value: Option<f64>| value.map_or("null".to_owned(), json_number);
     format!(
-        "{{\"name\":{},\"mean_ns\":{},\"p50_ns\":{},\"p99_ns\":{},\"allocations\":{},\"bytes\":{},\"peak_bytes\":{},\"calls_a_sample\":{}}}",
+        "{{\"name\":{},\"p50_ns\":{},\"p99_ns\":{},\"allocations\":{},\"bytes\":{},\"peak_bytes\":{},\"calls_a_sample\":{}}}",
         json_text(side.name()),
-        json_number(side.mean),
         json_number(side.p50),
         json_number(side.p99),
         optional(side.allocations),
@@ -159,20 +157,20 @@ mod tests {
         let text = compared(&PLAIN, &EBBTIDE).to_string();
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["plain", "ebbtide", "ebbtide", "to", "plain"]);
-        assert_eq!(lines[1], ["time", "a", "call", "1.00", "us", "500.0", "ns", "0.50", "[0.50,", "0.50]"]);
-        assert_eq!(lines[4], ["allocations", "a", "call", "2.0", "2.0", "1.00"]);
-        assert_eq!(lines[6], ["bytes", "live", "at", "the", "peak", "64", "64", "1.00"]);
-        let table: Vec<usize> = text.lines().take(7).map(|line| line.chars().count()).collect();
+        assert_eq!(lines[1], ["p50", "1.00", "us", "500.0", "ns", "0.50", "[0.50,", "0.50]"]);
+        assert_eq!(lines[3], ["allocations", "a", "call", "2.0", "2.0", "1.00"]);
+        assert_eq!(lines[5], ["bytes", "live", "at", "the", "peak", "64", "64", "1.00"]);
+        let table: Vec<usize> = text.lines().take(6).map(|line| line.chars().count()).collect();
         assert!(table.iter().all(|width| *width == table[0]), "columns stand below each other: {text}");
     }
 
     #[test]
     fn markdown_is_a_table_that_a_name_cannot_break() {
         let page = Comparison::of(["a|b\nc", "d"], [rounds(&PLAIN), rounds(&PLAIN)], true).markdown();
-        assert!(page.starts_with(
-            "| | a\\|b c | d | d to a\\|b c |\n|---|---:|---:|---:|\n| time a call | 1.00 us | 1.00 us |"
-        ));
-        assert!(page.contains("\n- time a call: within noise, the interval of the ratio holds 1\n"), "{page}");
+        assert!(
+            page.starts_with("| | a\\|b c | d | d to a\\|b c |\n|---|---:|---:|---:|\n| p50 | 1.00 us | 1.00 us |")
+        );
+        assert!(page.contains("\n- p50: within noise, the interval of the ratio holds 1\n"), "{page}");
     }
 
     #[test]
@@ -182,8 +180,8 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&comparison.json()).expect("JSON");
         assert_eq!(json["first"]["name"], name);
         assert_eq!(json["second"]["name"], "\u{1}");
-        assert_eq!(json["second"]["mean_ns"], 500.0);
-        assert_eq!(json["time_ratio"]["median"], 0.5);
+        assert_eq!(json["second"]["p50_ns"], 500.0);
+        assert_eq!(json["p50_ratio"]["median"], 0.5);
         assert_eq!(json["within_noise"], false);
         assert_eq!(json["notes"], serde_json::json!([]));
     }
@@ -192,6 +190,6 @@ mod tests {
     fn json_says_null_where_there_is_no_number() {
         let comparison = Comparison::of(["nothing", "some"], [rounds(&[0.0]), rounds(&[1.0])], false);
         let json: serde_json::Value = serde_json::from_str(&comparison.json()).expect("JSON");
-        assert!(json["time_ratio"]["median"].is_null() && json["first"]["allocations"].is_null());
+        assert!(json["p50_ratio"]["median"].is_null() && json["first"]["allocations"].is_null());
     }
 }
