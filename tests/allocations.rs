@@ -188,6 +188,22 @@ fn an_empty_request_costs_nothing_in_steady_state() {
 }
 
 #[test]
+fn a_vector_that_ends_with_the_request_counts_as_use_beside_a_second_cursor() {
+    let scopes = Scopes::new();
+    let request = || {
+        let guard = scopes.begin();
+        let scope = guard.scope();
+        let (mut list, mut texts) = (scope.arena(), scope.arena());
+        // Dropped before the request ends: its block goes back to its lane, which the next request needs all the same.
+        let mut entries = list.vec::<&str>(1000);
+        entries.extend((0..200).map(|_| &*texts.alloc_str("some thirty bytes of text each")));
+        assert_eq!(entries.len(), 200);
+    };
+    (0..3).for_each(|_| request());
+    assert_allocs!(0, { (0..100).for_each(|_| request()) });
+}
+
+#[test]
 fn a_typical_request_costs_nothing_from_its_slots_second_one_on() {
     let scopes = Scopes::new();
     let pool = Pool::new(Parser::default);
