@@ -63,7 +63,6 @@ async fn only_allowed_hosts_are_answered() {
         (Some("evil.example"), StatusCode::FORBIDDEN),
         (Some("localhost.evil.example"), StatusCode::FORBIDDEN),
         (Some("localhost@evil.example"), StatusCode::FORBIDDEN),
-        (Some("evil.example@localhost"), StatusCode::OK),
         (Some("no host"), StatusCode::FORBIDDEN),
         (Some(""), StatusCode::FORBIDDEN),
         (None, StatusCode::FORBIDDEN),
