@@ -21,10 +21,10 @@ pub(super) fn page(snapshot: &Snapshot, path: &str, nonce: &str, now: SystemTime
 
 fn write_body(out: &mut String, snapshot: &Snapshot, path: &str, now: SystemTime) -> fmt::Result {
     let path = Text(path);
-    write!(
+    writeln!(
         out,
         "<header><h1>ebbtide</h1> <span id=\"pill\" class=\"pill\">no alarm</span> <span id=\"state\"></span><nav><button hidden>pause</button><a href=\"{path}/json\">JSON</a>\
-         <a href=\"{path}/pprof\">pprof</a><a href=\"{path}/metrics\">metrics</a></nav></header>\n"
+         <a href=\"{path}/pprof\">pprof</a><a href=\"{path}/metrics\">metrics</a></nav></header>"
     )?;
     let sums = Sums::of(snapshot);
     let millis = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
@@ -70,7 +70,7 @@ impl Sums {
 
 fn figures(out: &mut String, sums: &Sums, retained: u64) -> fmt::Result {
     let Sums { in_use, idle, allocated, outstanding, hits, misses } = *sums;
-    write!(
+    writeln!(
         out,
         "<section><dl class=\"figures\">\
          <div><dt class=\"use\">in use</dt><dd>{}<small>{outstanding} values</small></dd></div>\
@@ -78,7 +78,7 @@ fn figures(out: &mut String, sums: &Sums, retained: u64) -> fmt::Result {
          <div><dt class=\"keep\">retained</dt><dd>{}<small>in the budget of the process</small></dd></div>\
          <div><dt>allocated</dt><dd>{}<small data-key=\"allocated\" data-rate=\"{allocated}\" data-unit=\"bytes\"></small></dd></div>\
          <div><dt>hit rate</dt><dd>{}<small data-key=\"gets\" data-rate=\"{}\"></small></dd></div>\
-         </dl></section>\n",
+         </dl></section>",
         Bytes(in_use),
         Bytes(idle),
         Bytes(retained),
