@@ -90,6 +90,7 @@
 //! assert_eq!(pool.stats().drops(DropReason::Damaged), 1);
 //! ```
 
+mod books;
 mod budget;
 mod builder;
 mod census;
@@ -116,6 +117,7 @@ pub use guard::Pooled;
 pub use reset::{Reset, Verdict};
 pub use stats::{DropReason, PoolStats};
 
+pub(crate) use books::{LiveTask, TAGS, TagBooks, each_tag, tag};
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
 pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back};
@@ -123,7 +125,9 @@ pub(crate) use hooks::FixedHooks;
 pub(crate) use registry::each_pool;
 pub(crate) use reset::both;
 
+use crate::raw::lease::Lease;
 use crate::raw::unwind::Quiet;
+use crate::raw::watch;
 use core::fmt;
 use core::future::poll_fn;
 use std::sync::Arc;
@@ -229,13 +233,39 @@ impl<T: Send + 'static> Pool<T> {
 
     #[cold]
     fn get_slow(&self) -> Pooled<T> {
-        Pooled::new(self.home.take_slow().unwrap_or_else(|| Home::lease_new(&self.home, (self.handle.make)())))
+        let mut lease = self.lease_slow();
+        self.home.note_taken(&mut lease);
+        Pooled::new(lease)
+    }
+
+    fn lease_slow(&self) -> Lease<Node<T>> {
+        self.home.take_slow().unwrap_or_else(|| Home::lease_new(&self.home, (self.handle.make)()))
+    }
+
+    /// As `get`, for what is the crate's own, and taken for nobody in particular.
+    #[inline]
+    pub(crate) fn get_unwatched(&self) -> Pooled<T> {
+        Pooled::new(self.home.take_at_hand().unwrap_or_else(|| self.lease_unwatched()))
+    }
+
+    #[cold]
+    fn lease_unwatched(&self) -> Lease<Node<T>> {
+        let lease = self.lease_slow();
+        watch::rest();
+        lease
     }
 
     /// Lends an idle value, if there is one.
     #[must_use]
     pub fn try_get(&self) -> Option<Pooled<T>> {
-        self.home.take().map(Pooled::new)
+        self.home.take_at_hand().or_else(|| self.try_get_slow()).map(Pooled::new)
+    }
+
+    #[cold]
+    fn try_get_slow(&self) -> Option<Lease<Node<T>>> {
+        let mut lease = self.home.take_slow()?;
+        self.home.note_taken(&mut lease);
+        Some(lease)
     }
 
     /// Gives the pool a value from outside. It is reset and subject to the same bounds as one that comes back.

@@ -28,7 +28,7 @@ impl<L: Send + Sync + 'static, S: Reset + Send + 'static> States<L, S> {
 
     /// Takes states for a request, until it ends.
     pub(super) fn lend(pool: &Pool<Self>, scope: &Scope) -> Lent<L, S> {
-        scope.hold(Pooled::into_node(pool.get()))
+        scope.hold(Pooled::into_node(pool.get_unwatched()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading the books: an entry for each tag and each pool, handed to a closure, so that reading allocates nothing.
 
-use crate::pool::{PoolStats, each_pool};
+use crate::pool::{PoolStats, TagBooks, each_pool, each_tag};
 
 /// What the process's pools have lent and keep, by tag and by pool.
 ///
@@ -53,8 +53,50 @@ pub struct TagEntry {
 pub struct PoolEntry {
     /// What the pool is called.
     pub pool: &'static str,
-    /// Its numbers.
+    /// For a size class of a buffer pool, the size of its buffers in bytes; else 0.
+    pub class_bytes: u64,
+    /// Its numbers. The charged bytes of a size class are its own, not those of the bound that all classes share.
     pub stats: PoolStats,
+}
+
+impl PoolEntry {
+    /// Bytes of what is idle: all of them are charged, and of values of different sizes the mean is taken.
+    #[must_use]
+    pub fn idle_bytes(&self) -> u64 {
+        self.part(self.stats.idle)
+    }
+
+    /// Bytes of what is on lease, as [`idle_bytes`](Self::idle_bytes) counts them: as charged when they were last idle.
+    #[must_use]
+    pub fn outstanding_bytes(&self) -> u64 {
+        self.stats.charged_bytes - self.idle_bytes()
+    }
+
+    /// The bytes of so many of the values.
+    fn part(&self, values: u64) -> u64 {
+        let PoolStats { live, charged_bytes, .. } = self.stats;
+        let part = u128::from(charged_bytes) * u128::from(values.min(live)) / u128::from(live.max(1));
+        // At most all of them.
+        part as u64
+    }
+}
+
+impl TagEntry {
+    fn of(books: &TagBooks) -> Self {
+        let &TagBooks { name, taken, back, escaped, imbalances, tasks } = books;
+        let outstanding = taken.without(back, escaped);
+        Self {
+            tag: name,
+            outstanding: outstanding.values,
+            outstanding_bytes: outstanding.bytes,
+            taken: taken.values,
+            taken_bytes: taken.bytes,
+            escaped: escaped.values,
+            escaped_bytes: escaped.bytes,
+            imbalances,
+            tasks,
+        }
+    }
 }
 
 impl Ledger {
@@ -67,14 +109,15 @@ impl Ledger {
     /// Hands the entry of each tag to `look`, in the order in which tags were first seen.
     ///
     /// **Cost**: a look at each thread's counters for each tag; no allocation.
-    pub fn each_tag(&self, look: impl FnMut(&TagEntry)) {
-        let _ = look;
+    pub fn each_tag(&self, mut look: impl FnMut(&TagEntry)) {
+        each_tag(|books| look(&TagEntry::of(&books)));
     }
 
-    /// Hands the entry of each pool to `look`, in no order.
+    /// Hands the entry of each pool to `look`, in no order; of a buffer pool, one for each size class that it has used, and one for
+    /// buffers that it does not keep.
     ///
     /// **Cost**: a lock for each pool, and a look at each thread's values; no allocation.
     pub fn each_pool(&self, mut look: impl FnMut(&PoolEntry)) {
-        each_pool(|pool, stats| look(&PoolEntry { pool, stats }));
+        each_pool(|pool, class_bytes, stats| look(&PoolEntry { pool, class_bytes, stats }));
     }
 }

@@ -10,6 +10,7 @@
 
 mod closing;
 mod lent;
+mod marked;
 mod shells;
 
 pub(crate) use closing::Ending;
@@ -30,6 +31,7 @@ use crate::raw::lease::Lease;
 use crate::raw::magazines::Magazines;
 use crate::raw::tiers::Tiers;
 use crate::raw::unwind::{Quiet, caught};
+use crate::raw::watch;
 use crate::sync::Ordering;
 use crate::sync::count::{AtomicBool, AtomicUsize};
 use core::fmt;
@@ -47,6 +49,8 @@ const STARVED_PER_SHARE: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) name: &'static str,
+    /// What each value keeps on the heap, in bytes, where all keep the same and share a budget with others; else 0.
+    pub(crate) class_bytes: usize,
     pub(crate) values: usize,
     pub(crate) value_bytes: usize,
     /// Values that one thread has at hand.
@@ -131,8 +135,14 @@ impl<T: Send + 'static> Home<T> {
     /// An idle node that this thread does not have at hand, or not on the short way.
     #[inline]
     pub(crate) fn take_slow(&self) -> Option<Lease<Node<T>>> {
-        let node = self.tiers.take_slow_here()?;
+        let node = self.take_watched().or_else(|| self.tiers.take_slow_here())?;
         if self.settings.debug.has_verify() { self.first_clean(node) } else { Some(Lease::new(node)) }
+    }
+
+    /// An idle node that this thread has at hand, where the short way was shut since its takes are watched.
+    #[inline]
+    fn take_watched(&self) -> Option<Box<Node<T>>> {
+        if watch::is_open() { None } else { self.tiers.take_watched_here() }
     }
 
     /// This node, or one after it: the first that was not changed while it waited.
@@ -306,8 +316,22 @@ impl<T: Send + 'static> Home<T> {
         self.trim()
     }
 
+    /// The numbers, with all bytes of the budget, which others may share.
     pub(crate) fn stats(&self) -> PoolStats {
-        let mut stats = self.counts.snapshot(&self.census, &self.tiers, self.bytes.used());
+        self.stats_with(self.bytes.used())
+    }
+
+    /// The numbers, with the bytes of this home alone.
+    fn own_stats(&self) -> PoolStats {
+        self.stats_with(match self.settings {
+            Settings { values: 0, .. } => 0,
+            Settings { class_bytes: 0, .. } => self.bytes.used(),
+            Settings { class_bytes, .. } => self.census.placed() * (size_of::<Node<T>>() + class_bytes),
+        })
+    }
+
+    fn stats_with(&self, charged_bytes: usize) -> PoolStats {
+        let mut stats = self.counts.snapshot(&self.census, &self.tiers, charged_bytes);
         stats.live = stats.live.saturating_sub(self.shells.count());
         stats.charged_bytes = stats.charged_bytes.saturating_sub(self.shells.bytes());
         stats.made += self.shells.made();

@@ -19,8 +19,8 @@ pub(super) trait Idle: Send + Sync {
     /// Frees what is idle, for good; `false` if something was left.
     fn close(&self) -> bool;
 
-    /// Its name and its numbers.
-    fn entry(&self) -> (&'static str, PoolStats);
+    /// Its name, the bytes of its values where all have the same, and its numbers.
+    fn entry(&self) -> (&'static str, u64, PoolStats);
 }
 
 /// By address, which no other home has before this one is forgotten.
@@ -54,15 +54,15 @@ fn thread_ends(thread: &EndingThread) {
     finish();
 }
 
-/// Hands the name and the numbers of each pool to `look`. The lock is held only to find the next one, so a pool that comes
+/// Hands the name, the size class and the numbers of each pool to `look`. The lock is held only to find the next one, so a pool that comes
 /// or goes meanwhile may be missed.
-pub(crate) fn each_pool(mut look: impl FnMut(&'static str, PoolStats)) {
+pub(crate) fn each_pool(mut look: impl FnMut(&'static str, u64, PoolStats)) {
     let mut next = 0;
     while let Some((address, home)) = after(next) {
         next = address + 1;
         if let Some(home) = home.upgrade() {
-            let (name, stats) = home.entry();
-            look(name, stats);
+            let (name, class_bytes, stats) = home.entry();
+            look(name, class_bytes, stats);
         }
     }
 }

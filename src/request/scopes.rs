@@ -83,7 +83,7 @@ impl Scopes {
     #[must_use = "the request ends when its guard is dropped"]
     pub fn begin(&self) -> RequestGuard {
         let Slots { seats, shared } = &*self.0;
-        RequestGuard::new(Seat::open(seats.get(), shared))
+        RequestGuard::new(Seat::open(seats.get_unwatched(), shared))
     }
 
     /// Ages idle slots by one step: what has waited through one step is freed by the next, and threads that began nothing

@@ -65,8 +65,8 @@ impl<T: Send + 'static> Home<T> {
 }
 
 impl<T: Send + 'static> registry::Idle for Home<T> {
-    fn entry(&self) -> (&'static str, PoolStats) {
-        (self.settings.name, self.stats())
+    fn entry(&self) -> (&'static str, u64, PoolStats) {
+        (self.settings.name, self.settings.class_bytes as u64, self.own_stats())
     }
 
     fn thread_ends(&self, thread: &EndingThread) {
