@@ -233,39 +233,43 @@ impl<T: Send + 'static> Pool<T> {
 
     #[cold]
     fn get_slow(&self) -> Pooled<T> {
-        let mut lease = self.lease_slow();
-        self.home.note_taken(&mut lease);
-        Pooled::new(lease)
+        if !watch::is_open() {
+            return self.get_watched();
+        }
+        Pooled::new(self.home.take_slow().unwrap_or_else(|| self.make()))
     }
 
-    fn lease_slow(&self) -> Lease<Node<T>> {
-        self.home.take_slow().unwrap_or_else(|| Home::lease_new(&self.home, (self.handle.make)()))
+    fn make(&self) -> Lease<Node<T>> {
+        Home::lease_new(&self.home, (self.handle.make)())
+    }
+
+    /// As `get`, where the short way is shut.
+    #[cold]
+    fn get_watched(&self) -> Pooled<T> {
+        Pooled::new(self.home.noted(self.home.take_watched().unwrap_or_else(|| self.make())))
     }
 
     /// As `get`, for what is the crate's own, and taken for nobody in particular.
     #[inline]
     pub(crate) fn get_unwatched(&self) -> Pooled<T> {
-        Pooled::new(self.home.take_at_hand().unwrap_or_else(|| self.lease_unwatched()))
+        match self.home.take_at_hand() {
+            Some(lease) => Pooled::new(lease),
+            None => self.get_unwatched_slow(),
+        }
     }
 
     #[cold]
-    fn lease_unwatched(&self) -> Lease<Node<T>> {
-        let lease = self.lease_slow();
+    fn get_unwatched_slow(&self) -> Pooled<T> {
+        let taken = if watch::is_open() { self.home.take_slow() } else { self.home.take_watched() };
+        let lease = taken.unwrap_or_else(|| self.make());
         watch::rest();
-        lease
+        Pooled::new(lease)
     }
 
     /// Lends an idle value, if there is one.
     #[must_use]
     pub fn try_get(&self) -> Option<Pooled<T>> {
-        self.home.take_at_hand().or_else(|| self.try_get_slow()).map(Pooled::new)
-    }
-
-    #[cold]
-    fn try_get_slow(&self) -> Option<Lease<Node<T>>> {
-        let mut lease = self.home.take_slow()?;
-        self.home.note_taken(&mut lease);
-        Some(lease)
+        self.home.take().map(Pooled::new)
     }
 
     /// Gives the pool a value from outside. It is reset and subject to the same bounds as one that comes back.

@@ -12,6 +12,7 @@ use super::rope::Gathered;
 use crate::pool::{AGE_EVERY, Budget, FixedHooks, Home, Node, PoolDebug, PoolStats, Settings};
 use crate::raw::lease::Lease;
 use crate::raw::segment::{NoBuffer, Segment};
+use crate::raw::watch;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -151,12 +152,11 @@ impl Classes {
             Some(home) => (classes.begun(home, class), class_size(class)),
             None => (&classes.passing, bytes),
         };
-        let mut lease = match home.take() {
-            Some(lease) => lease,
-            None => Home::lease_new(home, Block::new(size, classes.limits.secret, classes)?),
-        };
-        home.note_taken(&mut lease);
-        Ok(lease)
+        if let Some(lease) = home.take() {
+            return Ok(lease);
+        }
+        let lease = Home::lease_new(home, Block::new(size, classes.limits.secret, classes)?);
+        Ok(if watch::is_open() { lease } else { home.noted(lease) })
     }
 
     /// The capacity of a block for `bytes`; `bytes` where there can be none.

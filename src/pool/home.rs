@@ -129,20 +129,24 @@ impl<T: Send + 'static> Home<T> {
     /// An idle node.
     #[inline]
     pub(crate) fn take(&self) -> Option<Lease<Node<T>>> {
-        self.take_at_hand().or_else(|| self.take_slow())
+        self.take_at_hand().or_else(|| self.take_beyond())
+    }
+
+    #[cold]
+    fn take_beyond(&self) -> Option<Lease<Node<T>>> {
+        if watch::is_open() { self.take_slow() } else { self.take_watched().map(|lease| self.noted(lease)) }
     }
 
     /// An idle node that this thread does not have at hand, or not on the short way.
     #[inline]
     pub(crate) fn take_slow(&self) -> Option<Lease<Node<T>>> {
-        let node = self.take_watched().or_else(|| self.tiers.take_slow_here())?;
+        let node = self.tiers.take_slow_here()?;
         if self.settings.debug.has_verify() { self.first_clean(node) } else { Some(Lease::new(node)) }
     }
 
-    /// An idle node that this thread has at hand, where the short way was shut since its takes are watched.
-    #[inline]
-    fn take_watched(&self) -> Option<Box<Node<T>>> {
-        if watch::is_open() { None } else { self.tiers.take_watched_here() }
+    /// An idle node, where the short way is shut since this thread's takes are watched.
+    pub(crate) fn take_watched(&self) -> Option<Lease<Node<T>>> {
+        self.tiers.take_watched_here().map(Lease::new).or_else(|| self.take_slow())
     }
 
     /// This node, or one after it: the first that was not changed while it waited.

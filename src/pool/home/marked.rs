@@ -11,6 +11,7 @@ use super::Home;
 use super::lent::{Lent, Node, UNCHARGED};
 use crate::pool::books::{self, Event};
 use crate::pool::hooks::Judged;
+use crate::raw::lease::Lease;
 use crate::raw::unwind::caught;
 use crate::raw::watch::{self, Tag};
 use core::mem::size_of;
@@ -41,12 +42,14 @@ extern "C" fn by_mark<T>(lent: &mut Lent<T>) -> Judged {
 }
 
 impl<T: Send + 'static> Home<T> {
-    /// Marks a lease that this thread has taken, if its takes are watched. For the long way of a take.
-    pub(crate) fn note_taken(&self, node: &mut Node<T>) {
+    /// Marks a lease that this thread has taken while its takes are watched.
+    #[cold]
+    pub(crate) fn noted(&self, mut lease: Lease<Node<T>>) -> Lease<Node<T>> {
         if let Some(tag) = watch::tag() {
-            self.mark(node, tag);
+            self.mark(&mut lease, tag);
         }
         watch::rest();
+        lease
     }
 
     fn mark(&self, node: &mut Node<T>, tag: &'static Tag) {
