@@ -4,8 +4,8 @@
 
 mod dump;
 mod ledger;
-mod tagged;
 
+pub use crate::pool::Imbalance;
+pub use crate::pool::tagged::{TaggedFuture, tagged, tagged_future};
 pub use dump::{Dump, DumpDiff, Growth};
 pub use ledger::{Ledger, PoolEntry, TagEntry};
-pub use tagged::{TaggedFuture, tagged, tagged_future};

@@ -90,6 +90,7 @@
 //! assert_eq!(pool.stats().drops(DropReason::Damaged), 1);
 //! ```
 
+mod audit;
 mod books;
 mod budget;
 mod builder;
@@ -104,8 +105,10 @@ mod plain;
 mod registry;
 mod reset;
 mod stats;
+pub(crate) mod tagged;
 mod watched;
 
+pub use audit::Imbalance;
 pub use budget::{process_bytes, set_process_limit};
 pub use builder::PoolBuilder;
 pub use debug::PoolDebug;
@@ -117,6 +120,7 @@ pub use guard::Pooled;
 pub use reset::{Reset, Verdict};
 pub use stats::{DropReason, PoolStats};
 
+pub(crate) use audit::{Account, each_imbalance, find_by, unaudited};
 pub(crate) use books::{LiveTask, TAGS, TagBooks, each_tag, tag};
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;

@@ -145,28 +145,6 @@ fn row<N: fmt::Display>(
     writeln!(f)
 }
 
-/// The name of a pool, with the size of its buffers in bytes.
-fn pool_width(pools: impl Iterator<Item = (&'static str, u64)>) -> usize {
-    pools.map(|(name, class)| name.chars().count() + class_width(class)).fold("pool".len(), usize::max)
-}
-
-fn class_width(class: u64) -> usize {
-    if class == 0 { 0 } else { class.ilog10() as usize + 2 }
-}
-
-fn pool_row<N: fmt::Display>(
-    f: &mut fmt::Formatter<'_>,
-    width: usize,
-    (name, class): (&str, u64),
-    numbers: &[N],
-) -> fmt::Result {
-    if class == 0 {
-        return row(f, width, name, numbers);
-    }
-    write!(f, "{name} ")?;
-    row(f, width.saturating_sub(name.chars().count() + 1), class, numbers)
-}
-
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = width("tag", self.tags.iter().map(|tag| tag.tag));
@@ -176,12 +154,12 @@ impl fmt::Display for Dump {
             row(f, head, tag.tag, &numbers)?;
         }
         writeln!(f)?;
-        let head = pool_width(self.pools.iter().map(|pool| (pool.pool, pool.class_bytes)));
-        row(f, head, "pool", &["on lease", "bytes", "idle", "idle bytes", "made"])?;
+        let head = width("pool", self.pools.iter().map(|pool| pool.pool));
+        row(f, head, "pool", &["class bytes", "on lease", "bytes", "idle", "idle bytes"])?;
         for pool in &self.pools {
-            let stats = &pool.stats;
-            let numbers = [stats.outstanding(), pool.outstanding_bytes(), stats.idle, pool.idle_bytes(), stats.made];
-            pool_row(f, head, (pool.pool, pool.class_bytes), &numbers)?;
+            let (leased, idle) = (pool.stats.outstanding(), pool.stats.idle);
+            let numbers = [pool.class_bytes, leased, pool.outstanding_bytes(), idle, pool.idle_bytes()];
+            row(f, head, pool.pool, &numbers)?;
         }
         Ok(())
     }
@@ -290,10 +268,11 @@ impl fmt::Display for DumpDiff {
             row(f, head, tag.name, &[Signed(tag.values), Signed(tag.bytes)])?;
         }
         writeln!(f)?;
-        let head = pool_width(self.pools.iter().map(|row| (row.name, row.class_bytes)));
-        row(f, head, "pool", &["on lease", "bytes"])?;
+        let head = width("pool", self.pools.iter().map(|row| row.name));
+        row(f, head, "pool", &["class bytes", "on lease", "bytes"])?;
         for pool in &self.pools {
-            pool_row(f, head, (pool.name, pool.class_bytes), &[Signed(pool.values), Signed(pool.bytes)])?;
+            write!(f, "{:head$} {:>NUMBERS$}", pool.name, pool.class_bytes)?;
+            row(f, 0, "", &[Signed(pool.values), Signed(pool.bytes)])?;
         }
         Ok(())
     }

@@ -72,6 +72,8 @@ pub(crate) struct Home<T> {
     /// The bytes of those that have a place; the size classes of a buffer pool share one budget.
     bytes: Arc<Budget>,
     settings: Settings,
+    /// Its number in the registry.
+    id: u32,
     counts: Counts,
     waiters: Waiters,
     /// Whether a close has still to be finished.
@@ -102,6 +104,7 @@ impl<T: Send + 'static> Home<T> {
             census: Census::new(settings.values),
             bytes,
             settings,
+            id: registry::next_id(),
             counts: Counts::default(),
             waiters: Waiters::default(),
             unfinished: AtomicBool::new(false),
@@ -326,7 +329,7 @@ impl<T: Send + 'static> Home<T> {
     }
 
     /// The numbers, with the bytes of this home alone.
-    fn own_stats(&self) -> PoolStats {
+    fn stats_alone(&self) -> PoolStats {
         self.stats_with(match self.settings {
             Settings { values: 0, .. } => 0,
             Settings { class_bytes: 0, .. } => self.bytes.used(),

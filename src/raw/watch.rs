@@ -1,17 +1,17 @@
 //! Whether the values that this thread takes are watched, at no cost where they are not.
 //!
 //! The short way of a take reads one word: the thread's number. While the thread's takes are watched, the word is the
-//! address of a [`Tag`] instead, which is no number; so the short way fails as it does for a thread without a number, and
-//! the long way finds the tag. Switching to a tag is one store.
+//! address of a place instead, in which a [`Tag`] stands, and which is no number; so the short way fails as it does for a
+//! thread without a number, and the long way finds the tag. Switching from tag to tag is a store into the place.
 //!
-//! A tag is switched to within a closure, [`scoped`], and whatever was in the word comes back at its end, so that tags nest
-//! and survive panics. What is said of `LocalKey::with` holds here too: a closure ends on the thread on which it began.
+//! Tags are switched within a closure, [`scoped`], in whose frame the place is; whatever was in the word comes back at its
+//! end, so that tags nest and survive panics. What is said of `LocalKey::with` holds here too: a closure ends on the thread
+//! on which it began.
 
 use super::threads::{self, NONE, THREADS, UNKNOWN};
 use core::cell::Cell;
 use core::fmt;
-use core::marker::PhantomData;
-use core::ptr::{from_ref, without_provenance};
+use core::ptr::without_provenance;
 
 /// A name under which takes are counted.
 #[derive(PartialEq, Eq)]
@@ -23,12 +23,22 @@ pub struct Tag {
 /// What stands for no name: where a take is watched for another reason.
 pub static UNTAGGED: Tag = Tag::new("", 0);
 
+/// Where a tag stands.
+type Place = Cell<&'static Tag>;
+
+/// The place of [`UNTAGGED`]; nobody writes to it.
+struct Fixed(Place);
+// SAFETY: it is read only, as no `&Place` of it is handed out.
+unsafe impl Sync for Fixed {}
+static NOWHERE: Fixed = Fixed(Cell::new(&UNTAGGED));
+
 thread_local! {
     /// # Invariants
     ///
     /// (a) It is this thread's own number, or not below `THREADS`.
-    /// (b) From `THREADS` up to `NONE` it is a `&'static Tag`. (No static lies in the first bytes of memory, or in the last.)
-    static SHORT: Cell<*const Tag> = const { Cell::new(without_provenance(UNKNOWN)) };
+    /// (b) From `THREADS` up to `NONE` it is the address of a place that lives: of `NOWHERE`, or of one in the frame of a
+    ///     `scoped` that runs. (Nothing lies in the first bytes of memory, or in the last.)
+    static SHORT: Cell<*const Place> = const { Cell::new(without_provenance(UNKNOWN)) };
     /// How many reasons there are to watch all that this thread takes.
     static ALWAYS: Cell<usize> = const { Cell::new(0) };
 }
@@ -69,31 +79,41 @@ pub fn is_open() -> bool {
 pub fn tag() -> Option<&'static Tag> {
     let short = SHORT.get();
     // SAFETY: by (b).
-    (THREADS..NONE).contains(&short.addr()).then(|| unsafe { &*short })
+    (THREADS..NONE).contains(&short.addr()).then(|| unsafe { &*short }.get())
 }
 
-/// Runs `f`, which may switch to tags; afterwards it is as before, also when `f` panics.
+/// The tag that this thread is under, if it has a name.
+pub fn named() -> Option<&'static Tag> {
+    tag().filter(|tag| tag.is_named())
+}
+
+/// Runs `f`, which switches to tags; afterwards it is as before, also when `f` panics.
 #[inline(always)]
 pub fn scoped<R>(f: impl FnOnce(&Switch) -> R) -> R {
-    let back = Back(SHORT.get());
-    let result = f(&Switch(PhantomData));
-    drop(back);
-    result
+    let switch = Switch(Cell::new(&UNTAGGED));
+    let _back = Back(SHORT.replace(&raw const switch.0));
+    f(&switch)
+}
+
+/// Runs `f` under no tag.
+pub fn apart<R>(f: impl FnOnce() -> R) -> R {
+    let _back = Back(SHORT.replace(resting()));
+    f()
 }
 
 /// Switches tags, within a [`scoped`].
-pub struct Switch(PhantomData<*const ()>);
+pub struct Switch(Place);
 
 impl Switch {
     #[inline(always)]
     pub fn to(&self, tag: &'static Tag) {
-        SHORT.set(from_ref(tag));
+        self.0.set(tag);
     }
 }
 
 /// Puts back what was in the word. It keeps (a): the number that a thread once has only changes at its end, when no
-/// closure runs any more.
-struct Back(*const Tag);
+/// closure runs any more. It keeps (b): what was there is of a closure around this one.
+struct Back(*const Place);
 
 impl Drop for Back {
     #[inline(always)]
@@ -106,7 +126,7 @@ impl Drop for Back {
 #[cold]
 pub fn watch_next() {
     if tag().is_none() && threads::number_so_far() < THREADS {
-        Switch(PhantomData).to(&UNTAGGED);
+        SHORT.set(&raw const NOWHERE.0);
     }
 }
 
@@ -124,10 +144,14 @@ pub fn unwatch() {
 
 /// Opens the short way, unless there is a reason not to. For the long way, after each take without a name.
 pub fn rest() {
-    if tag().is_none_or(|tag| !tag.is_named()) {
-        let number = threads::number_so_far();
-        SHORT.set(if ALWAYS.get() > 0 { from_ref(&UNTAGGED) } else { without_provenance(number) });
+    if named().is_none() {
+        SHORT.set(resting());
     }
+}
+
+/// What the word is when there is no tag.
+fn resting() -> *const Place {
+    if ALWAYS.get() > 0 { &raw const NOWHERE.0 } else { without_provenance(threads::number_so_far()) }
 }
 
 /// Notes that this thread's number is another one. A tag that it is under stays.

@@ -2,12 +2,13 @@
 
 use super::builder::ScopesBuilder;
 use super::content::Seat;
+use super::current;
 use super::guard::RequestGuard;
 use super::roll::Roll;
 use super::stats::{Counts, ScopeStats};
 use super::usage::Usage;
 use crate::buffer::BufferPool;
-use crate::pool::Pool;
+use crate::pool::{Pool, find_by};
 use crate::raw::gate::Gate;
 use crate::sync::Arc;
 use core::fmt;
@@ -130,6 +131,7 @@ impl fmt::Debug for Scopes {
 
 impl Shared {
     pub(super) fn new(settings: ScopesBuilder) -> Self {
+        find_by(current::account);
         Self {
             usage: Usage::new(settings.retained_at_most()),
             settings,

@@ -9,8 +9,10 @@
 
 use super::Home;
 use super::lent::{Lent, Node, UNCHARGED};
+use crate::pool::audit;
 use crate::pool::books::{self, Event};
 use crate::pool::hooks::Judged;
+use crate::raw::audit::Ticket;
 use crate::raw::lease::Lease;
 use crate::raw::unwind::caught;
 use crate::raw::watch::{self, Tag};
@@ -63,7 +65,8 @@ impl<T: Send + 'static> Home<T> {
             lent.charge = UNPLACED | bytes.min(!UNPLACED);
         }
         books::count(tag.number(), Event::Taken, lent.charge & !UNPLACED);
-        lent.mark = Mark { flags: MARKED, tag: tag.number().to_ne_bytes(), audit: [0; 4] };
+        let audit = audit::taken(tag.number(), self.id).map_or(0, Ticket::word);
+        lent.mark = Mark { flags: MARKED, tag: tag.number().to_ne_bytes(), audit: audit.to_ne_bytes() };
         lent.judge = by_mark;
     }
 }
@@ -85,6 +88,10 @@ impl<T> Lent<T> {
         if self.charge & UNPLACED != 0 {
             self.charge = UNCHARGED;
         }
-        books::count(u16::from_ne_bytes(mark.tag), event, bytes);
+        let tag = u16::from_ne_bytes(mark.tag);
+        books::count(tag, event, bytes);
+        if let Some(ticket) = Ticket::from_word(u32::from_ne_bytes(mark.audit)) {
+            audit::back(ticket, tag, self.home().id);
+        }
     }
 }

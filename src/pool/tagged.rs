@@ -1,7 +1,7 @@
 //! Code under a name: what it takes from pools is counted under that name.
 
-use crate::pool::tag;
-use crate::raw::watch::{Tag, scoped};
+use super::books::tag;
+use crate::raw::watch::{Tag, apart, scoped};
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -33,15 +33,43 @@ use pin_project_lite::pin_project;
 /// ```
 #[inline]
 pub fn tagged<R>(name: &'static str, f: impl FnOnce() -> R) -> R {
-    under(tag(name), f)
+    under(Some(tag(name)), f)
 }
 
+/// Runs `f` under a tag, or under none.
 #[inline]
-fn under<R>(tag: &'static Tag, f: impl FnOnce() -> R) -> R {
+pub(crate) fn under<R>(tag: Option<&'static Tag>, f: impl FnOnce() -> R) -> R {
+    let Some(tag) = tag else { return apart(f) };
     scoped(|switch| {
         switch.to(tag);
         f()
     })
+}
+
+pin_project! {
+    /// A future that is polled under a tag, or under none. It is dropped under whatever is current then.
+    pub(crate) struct PolledUnder<F> {
+        #[pin]
+        future: F,
+        tag: Option<&'static Tag>,
+    }
+}
+
+impl<F> PolledUnder<F> {
+    #[inline]
+    pub(crate) fn new(tag: Option<&'static Tag>, future: F) -> Self {
+        Self { future, tag }
+    }
+}
+
+impl<F: Future> Future for PolledUnder<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        under(*this.tag, || this.future.poll(context))
+    }
 }
 
 pin_project! {
@@ -58,7 +86,7 @@ pin_project! {
     impl<F> PinnedDrop for TaggedFuture<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            under(this.tag, || this.future.set(None));
+            under(Some(this.tag), || this.future.set(None));
         }
     }
 }
@@ -86,6 +114,6 @@ impl<F: Future> Future for TaggedFuture<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let future = this.future.as_pin_mut().expect("the future is there until the drop");
-        under(this.tag, || future.poll(context))
+        under(Some(this.tag), || future.poll(context))
     }
 }
