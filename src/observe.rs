@@ -4,6 +4,7 @@
 
 #[cfg(feature = "console")]
 mod console;
+mod dump;
 mod families;
 mod ledger;
 #[cfg(feature = "metrics")]
@@ -13,8 +14,11 @@ mod pprof;
 mod snapshot;
 mod text;
 
+pub use crate::pool::Imbalance;
+pub use crate::pool::tagged::{TaggedFuture, tagged, tagged_future};
 #[cfg(feature = "console")]
 pub use console::Console;
+pub use dump::{Dump, DumpDiff, Growth};
 pub use ledger::{Ledger, PoolEntry, TagEntry};
 #[cfg(feature = "observe")]
 pub use pprof::Profile;

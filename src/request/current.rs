@@ -5,6 +5,7 @@
 //! owners' hands; another thread, a spawned task or a blocking one has a cell of its own.
 
 use super::scope::{Scope, ScopeHandle};
+use crate::pool::Account;
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
 
@@ -22,6 +23,13 @@ pub(super) fn scope() -> Option<Scope> {
         cell.set(handle);
         scope
     })
+}
+
+/// Hands the account of the current request on, if it still runs. For the pools, which know of no request.
+pub(super) fn account(look: &mut dyn FnMut(&Account)) {
+    if let Some(scope) = scope() {
+        look(scope.account());
+    }
 }
 
 /// Runs `f` with `handle` as the request that [`Scope::current`] finds on this thread: for those who write their own
