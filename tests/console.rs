@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn;
-use ebbtide::observe::Console;
+use ebbtide::observe::{Console, tagged};
 use ebbtide::{Pool, Pooled};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -29,6 +29,7 @@ async fn each_page_answers_in_its_own_type() {
     for (path, kind) in [
         ("", "text/html; charset=utf-8"),
         ("/json", "application/json"),
+        ("/dump", "text/plain; charset=utf-8"),
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
         ("/pprof", "application/octet-stream"),
     ] {
@@ -43,7 +44,7 @@ async fn each_page_answers_in_its_own_type() {
 #[tokio::test]
 async fn other_methods_are_refused() {
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
-        for path in ["", "/json", "/metrics", "/pprof"] {
+        for path in ["", "/json", "/dump", "/metrics", "/pprof"] {
             let path = format!("/debug/ebbtide{path}");
             let (head, _) = ask(Console::new().router(), method.clone(), Some("localhost"), &path).await;
             assert_eq!(head.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
@@ -67,7 +68,7 @@ async fn only_allowed_hosts_are_answered() {
         (Some(""), StatusCode::FORBIDDEN),
         (None, StatusCode::FORBIDDEN),
     ] {
-        for path in ["", "/json", "/metrics", "/pprof"] {
+        for path in ["", "/json", "/dump", "/metrics", "/pprof"] {
             let (head, _) = ask(console().router(), Method::GET, host, &format!("/debug/ebbtide{path}")).await;
             assert_eq!(head.status, status, "{host:?} {path}");
         }
@@ -128,6 +129,24 @@ async fn what_is_lent_is_on_the_page_and_in_the_numbers() {
     assert!(json["process"]["in_use_bytes"].as_u64().unwrap() >= 3 << 20);
     let (_, text) = get("/debug/ebbtide/metrics").await;
     assert!(text.contains("\nebbtide_pool_outstanding{pool=\"on the page\"} 1\n"));
+    drop(lease);
+}
+
+#[tokio::test]
+async fn what_is_taken_under_a_tag_is_on_every_page() {
+    let pool = Pool::new(|| Vec::<u8>::with_capacity(1 << 20));
+    let lease = tagged("holds <much>", || pool.get());
+    let (_, page) = get("/debug/ebbtide").await;
+    let row = page.lines().find(|line| line.contains("<tr data-key=\"tag holds &lt;much&gt;\"")).expect("a row");
+    assert!(row.contains("<td class=\"n\">1.0 MiB</td><td class=\"n\">1</td>"), "{row}");
+    for (path, line) in [
+        ("json", "\"tag\":\"holds <much>\""),
+        ("metrics", "\nebbtide_tag_outstanding{tag=\"holds <much>\"} 1\n"),
+        ("dump", "\nholds <much> "),
+    ] {
+        let (_, text) = get(&format!("/debug/ebbtide/{path}")).await;
+        assert!(text.contains(line), "{text}");
+    }
     drop(lease);
 }
 

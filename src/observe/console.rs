@@ -5,6 +5,7 @@
 mod json;
 mod page;
 
+use super::dump::Dump;
 use super::ledger::Ledger;
 use super::pprof::Profile;
 use super::snapshot::Snapshot;
@@ -30,6 +31,7 @@ const PATH: &str = "/debug/ebbtide";
 /// |---|---|
 /// | (itself) | the overview, for people; tables without JavaScript, charts with it |
 /// | `/json` | the same numbers, for programs |
+/// | `/dump` | the table of [`Dump`], as text |
 /// | `/metrics` | Prometheus text: [`Snapshot::write_prometheus`] |
 /// | `/pprof` | a profile for `go tool pprof`: [`Profile`] |
 ///
@@ -104,6 +106,7 @@ impl Console {
         let routes = Router::new()
             .route(&path, get(overview))
             .route(&format!("{path}/json"), get(json))
+            .route(&format!("{path}/dump"), get(dump))
             .route(&format!("{path}/metrics"), get(metrics))
             .route(&format!("{path}/pprof"), get(pprof));
         let shared = Arc::new(Shared { hosts, path, snapshot: Mutex::default() });
@@ -159,6 +162,12 @@ async fn overview(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 
 async fn json(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], shared.read(json::json).to_string())
+}
+
+async fn dump() -> impl IntoResponse {
+    let mut dump = Dump::new();
+    dump.take();
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], dump.to_string())
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {

@@ -23,7 +23,7 @@ fn write_body(out: &mut String, snapshot: &Snapshot, path: &str, now: SystemTime
     let path = Text(path);
     writeln!(
         out,
-        "<header><h1>ebbtide</h1> <span id=\"pill\" class=\"pill\">no alarm</span> <span id=\"state\"></span><nav><button hidden>pause</button><a href=\"{path}/json\">JSON</a>\
+        "<header><h1>ebbtide</h1> <span id=\"pill\" class=\"pill\">no alarm</span> <span id=\"state\"></span><nav><button hidden>pause</button><a href=\"{path}/json\">JSON</a><a href=\"{path}/dump\">dump</a>\
          <a href=\"{path}/pprof\">pprof</a><a href=\"{path}/metrics\">metrics</a></nav></header>"
     )?;
     let sums = Sums::of(snapshot);
