@@ -22,6 +22,8 @@
 //! }
 //! ```
 //!
+//! The [guide] has a chapter for each subject, and [one](guide::when_not_to) on when not to use it.
+//!
 //! # The house
 //!
 //! | floor | modules | knows |
@@ -42,6 +44,8 @@ pub mod arena;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod buffer;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod intercept;

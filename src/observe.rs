@@ -2,12 +2,27 @@
 //!
 //! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
 
+mod families;
 mod ledger;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(feature = "observe")]
 mod monitor;
+#[cfg(feature = "observe")]
+mod pprof;
+mod snapshot;
+mod text;
 
 #[doc(no_inline)]
 pub use crate::pool::{Reclaims, Times};
 pub use ledger::{Ledger, PoolEntry, TagEntry};
+#[cfg(all(feature = "observe", feature = "tokio"))]
+pub use monitor::Sampling;
 #[cfg(feature = "observe")]
-pub use monitor::*;
+pub use monitor::{
+    BadRule, Burst, Change, Event, Finding, Monitor, MonitorBuilder, MonitorStats, Periodic, Rule, Severity, SlowLeak,
+    Source, Subject,
+};
+#[cfg(feature = "observe")]
+pub use pprof::Profile;
+pub use snapshot::Snapshot;

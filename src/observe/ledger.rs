@@ -53,8 +53,32 @@ pub struct TagEntry {
 pub struct PoolEntry {
     /// What the pool is called.
     pub pool: &'static str,
+    /// For a size class of a buffer pool, the size of its buffers in bytes; else 0.
+    pub class_bytes: u64,
     /// Its numbers.
     pub stats: PoolStats,
+}
+
+impl PoolEntry {
+    /// Bytes of what is idle: all of them are charged, and of values of different sizes the mean is taken.
+    #[must_use]
+    pub fn idle_bytes(&self) -> u64 {
+        self.part(self.stats.idle)
+    }
+
+    /// Bytes of what is on lease, as [`idle_bytes`](Self::idle_bytes) counts them: as charged when they were last idle.
+    #[must_use]
+    pub fn outstanding_bytes(&self) -> u64 {
+        self.stats.charged_bytes - self.idle_bytes()
+    }
+
+    /// The bytes of so many of the values.
+    fn part(&self, values: u64) -> u64 {
+        let PoolStats { live, charged_bytes, .. } = self.stats;
+        let part = u128::from(charged_bytes) * u128::from(values.min(live)) / u128::from(live.max(1));
+        // At most all of them.
+        part as u64
+    }
 }
 
 impl Ledger {
@@ -75,6 +99,6 @@ impl Ledger {
     ///
     /// **Cost**: a lock for each pool, and a look at each thread's values; no allocation.
     pub fn each_pool(&self, mut look: impl FnMut(&PoolEntry)) {
-        each_pool(|pool, stats| look(&PoolEntry { pool, stats }));
+        each_pool(|pool, stats| look(&PoolEntry { pool, class_bytes: 0, stats }));
     }
 }

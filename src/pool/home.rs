@@ -158,11 +158,12 @@ impl<T: Send + 'static> Home<T> {
     /// A node of its own around a value that `get` had to make.
     #[cold]
     fn lease_boxed(home: &Arc<Self>, value: T) -> Lease<Node<T>> {
-        home.counts.made();
         let mut node = Self::node(home, value);
         // A panic while measuring, or no room: the node stays uncharged and must find room when it returns.
         let lent = &mut node.payload;
-        match caught(|| home.measure(lent.value())).filter(|&bytes| bytes <= home.settings.value_bytes) {
+        let bytes = caught(|| home.measure(lent.value()));
+        home.counts.made(bytes.unwrap_or(size_of::<Node<T>>()));
+        match bytes.filter(|&bytes| bytes <= home.settings.value_bytes) {
             Some(bytes) => {
                 lent.charge = home.charge_new(bytes);
                 home.shells.note_new(lent.charge);
@@ -228,6 +229,8 @@ impl<T: Send + 'static> Home<T> {
                 self.census.give_place();
             }
             return Err(DropReason::Budget);
+        } else if had_place {
+            self.counts.grew(bytes - *charge);
         }
         *charge = bytes;
         Ok(())
@@ -316,6 +319,7 @@ impl<T: Send + 'static> Home<T> {
         stats.live = stats.live.saturating_sub(self.shells.count());
         stats.charged_bytes = stats.charged_bytes.saturating_sub(self.shells.bytes());
         stats.made += self.shells.made();
+        stats.made_bytes += self.shells.made_bytes();
         stats
     }
 }

@@ -8,7 +8,7 @@
 //! | `quota` | what all lanes of a request may take together |
 //! | `allocator` | a cursor lent to collections through the allocator API |
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
-//! | `chain`, `magazine`, `magazines`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
+//! | `chain`, `tally`, `magazine`, `magazines`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
 //! | `shell` | a node whose value was taken out, to be filled again |
 //! | `barrier`, `threads` | a fence that costs one side only; dense numbers for threads |
 //! | `lease` | the one owner of a node that is lent |
@@ -48,6 +48,7 @@ pub mod shared;
 pub mod shell;
 pub mod slot;
 pub mod store;
+pub mod tally;
 pub mod threads;
 pub mod tiers;
 pub mod unwind;
