@@ -7,8 +7,10 @@ mod page;
 
 use super::dump::Dump;
 use super::ledger::Ledger;
+use super::monitor::{Event, Monitor};
 use super::pprof::Profile;
 use super::snapshot::Snapshot;
+use crate::pool::Imbalance;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
@@ -45,12 +47,15 @@ const PATH: &str = "/debug/ebbtide";
 /// # Examples
 ///
 /// ```no_run
-/// use ebbtide::observe::Console;
+/// use ebbtide::observe::{Console, Monitor};
 ///
 /// # async fn serve() -> std::io::Result<()> {
-/// let console = Console::new().allow_host("10.0.0.7").router();
+/// let monitor = Monitor::new();
+/// let sampling = monitor.sample_every(Monitor::PERIOD);
+/// let console = Console::new().monitor(&monitor).allow_host("10.0.0.7").router();
 /// let private = tokio::net::TcpListener::bind("127.0.0.1:9090").await?;
 /// tokio::spawn(async move { axum::serve(private, console).await });
+/// # drop(sampling);
 /// # Ok(())
 /// # }
 /// ```
@@ -58,6 +63,7 @@ const PATH: &str = "/debug/ebbtide";
 pub struct Console {
     path: String,
     hosts: Vec<String>,
+    monitor: Option<Monitor>,
 }
 
 /// What all handlers share.
@@ -65,8 +71,18 @@ pub struct Console {
 struct Shared {
     hosts: Vec<String>,
     path: String,
+    monitor: Option<Monitor>,
     /// One for all who ask, so that names keep their places.
     snapshot: Mutex<Snapshot>,
+}
+
+/// What the overview and the JSON tell.
+#[derive(Debug)]
+struct View<'a> {
+    snapshot: &'a Snapshot,
+    /// `None` where nobody watches.
+    alarms: Option<Vec<Event>>,
+    imbalances: Vec<Imbalance>,
 }
 
 impl Default for Console {
@@ -79,13 +95,22 @@ impl Console {
     /// A console below `/debug/ebbtide`, for requests to localhost.
     #[must_use]
     pub fn new() -> Self {
-        Self { path: PATH.to_owned(), hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into() }
+        let hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into();
+        Self { path: PATH.to_owned(), hosts, monitor: None }
     }
 
     /// Mounts it elsewhere, such as `/ops/memory`.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
+        self
+    }
+
+    /// Shows the alarms of this monitor too. Something else has to take its samples, such as
+    /// `Monitor::sample_every`.
+    #[must_use]
+    pub fn monitor(mut self, monitor: &Monitor) -> Self {
+        self.monitor = Some(monitor.clone());
         self
     }
 
@@ -102,14 +127,14 @@ impl Console {
     ///
     /// If axum does not take the path: it has to begin with `/`, and not to end with it.
     pub fn router(self) -> Router {
-        let Self { path, hosts } = self;
+        let Self { path, hosts, monitor } = self;
         let routes = Router::new()
             .route(&path, get(overview))
             .route(&format!("{path}/json"), get(json))
             .route(&format!("{path}/dump"), get(dump))
             .route(&format!("{path}/metrics"), get(metrics))
             .route(&format!("{path}/pprof"), get(pprof));
-        let shared = Arc::new(Shared { hosts, path, snapshot: Mutex::default() });
+        let shared = Arc::new(Shared { hosts, path, monitor, snapshot: Mutex::default() });
         routes.layer(from_fn_with_state(Arc::clone(&shared), guard)).with_state(shared)
     }
 }
@@ -124,6 +149,14 @@ impl Shared {
         let mut snapshot = self.snapshot.lock();
         snapshot.take(&Ledger::process());
         look(&snapshot)
+    }
+
+    /// Everything that is shown, at one moment.
+    fn view<R>(&self, look: impl FnOnce(&View<'_>) -> R) -> R {
+        let mut imbalances = Vec::new();
+        Ledger::process().each_imbalance(|imbalance| imbalances.push(*imbalance));
+        let alarms = self.monitor.as_ref().map(Monitor::alarms);
+        self.read(|snapshot| look(&View { snapshot, alarms, imbalances }))
     }
 }
 
@@ -152,7 +185,7 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 async fn overview(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     // Only the page's own style and script may run, whatever a name contains: 64 bits of the system's randomness say which they are.
     let nonce = format!("{:016x}", RandomState::new().hash_one(()));
-    let page = shared.read(|snapshot| page::page(snapshot, &shared.path, &nonce, SystemTime::now()));
+    let page = shared.view(|view| page::page(view, &shared.path, &nonce, SystemTime::now()));
     let policy = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'"
@@ -161,7 +194,7 @@ async fn overview(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn json(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], shared.read(json::json).to_string())
+    ([(header::CONTENT_TYPE, "application/json")], shared.view(json::json).to_string())
 }
 
 async fn dump() -> impl IntoResponse {

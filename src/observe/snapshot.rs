@@ -7,7 +7,7 @@
 //!     them. So a series neither moves to another name nor vanishes between two scrapes.
 
 use super::ledger::{Ledger, PoolEntry, TagEntry};
-use crate::pool::process_bytes;
+use crate::pool::{Reclaims, process_bytes};
 
 /// Names of tags, and of pools, that have an entry of their own.
 const NAMES: usize = 1024;
@@ -44,6 +44,8 @@ pub struct Snapshot {
     tags: Vec<TagEntry>,
     pools: Vec<PoolEntry>,
     retained_bytes: u64,
+    unaudited: u64,
+    reclaims: Reclaims,
 }
 
 impl Snapshot {
@@ -65,6 +67,8 @@ impl Snapshot {
             *entry = PoolEntry { pool: entry.pool, class_bytes: entry.class_bytes, ..PoolEntry::default() };
         }
         self.retained_bytes = process_bytes() as u64;
+        self.unaudited = ledger.unaudited();
+        self.reclaims = Reclaims::of_process();
         ledger.each_tag(|entry| self.add_tag(entry));
         ledger.each_pool(|entry| self.add_pool(entry));
     }
@@ -107,6 +111,18 @@ impl Snapshot {
     #[must_use]
     pub fn retained_bytes(&self) -> u64 {
         self.retained_bytes
+    }
+
+    /// Values that requests took under a tag and that were not audited: see [`Ledger::unaudited`].
+    #[must_use]
+    pub fn unaudited(&self) -> u64 {
+        self.unaudited
+    }
+
+    /// How long memory took to go back.
+    #[must_use]
+    pub fn reclaims(&self) -> &Reclaims {
+        &self.reclaims
     }
 }
 

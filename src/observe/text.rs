@@ -1,10 +1,15 @@
 //! The books as text that Prometheus scrapes: version 0.0.4 of its format, with no other crate.
 
-use super::families::{DROPS, Family, Kind, POOL, PROCESS, TAG};
+use super::families::{DROPS, Family, Kind, POOL, PROCESS, RECLAIMS, TAG, kinds};
 use super::ledger::PoolEntry;
 use super::snapshot::Snapshot;
 use crate::pool::DropReason;
 use core::fmt::{self, Write};
+use core::time::Duration;
+
+/// Bounds of the histogram of reclaims, in nanoseconds: powers of two, up to which the counts are exact. From 1 microsecond to 1 second.
+const BUCKETS: [u64; 11] =
+    [1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26, 1 << 28, 1 << 30];
 
 impl Snapshot {
     /// The `Content-Type` of what [`write_prometheus`](Self::write_prometheus) writes.
@@ -24,18 +29,33 @@ impl Snapshot {
             pool(out, entry)?;
             out.write_str("}")
         })?;
-        self.write_drops(out)
+        self.write_drops(out)?;
+        self.write_reclaims(out)
     }
 
     fn write_drops(&self, out: &mut impl Write) -> fmt::Result {
         let (name, help) = DROPS;
-        head(out, name, help, Kind::Counter)?;
+        head(out, name, help, "counter")?;
         for entry in self.pools() {
             for reason in DropReason::ALL {
                 out.write_str(name)?;
                 pool(out, entry)?;
                 writeln!(out, ",reason=\"{}\"}} {}", reason.name(), entry.stats.drops(reason))?;
             }
+        }
+        Ok(())
+    }
+
+    fn write_reclaims(&self, out: &mut impl Write) -> fmt::Result {
+        let (name, help) = RECLAIMS;
+        head(out, name, help, "histogram")?;
+        for (kind, times) in kinds(self) {
+            for le in BUCKETS.map(Duration::from_nanos) {
+                writeln!(out, "{name}_bucket{{kind=\"{kind}\",le=\"{}\"}} {}", le.as_secs_f64(), times.at_most(le))?;
+            }
+            let (sum, count) = (times.sum().as_secs_f64(), times.count());
+            writeln!(out, "{name}_bucket{{kind=\"{kind}\",le=\"+Inf\"}} {count}")?;
+            writeln!(out, "{name}_sum{{kind=\"{kind}\"}} {sum}\n{name}_count{{kind=\"{kind}\"}} {count}")?;
         }
         Ok(())
     }
@@ -55,7 +75,7 @@ fn families<W: Write, E>(
     labels: impl Fn(&mut W, &E) -> fmt::Result,
 ) -> fmt::Result {
     for family in families {
-        head(out, family.name, family.help, family.kind)?;
+        head(out, family.name, family.help, kind(family.kind))?;
         for entry in entries {
             out.write_str(family.name)?;
             labels(out, entry)?;
@@ -65,11 +85,14 @@ fn families<W: Write, E>(
     Ok(())
 }
 
-fn head(out: &mut impl Write, name: &str, help: &str, kind: Kind) -> fmt::Result {
-    let kind = match kind {
+fn kind(kind: Kind) -> &'static str {
+    match kind {
         Kind::Gauge => "gauge",
         Kind::Counter => "counter",
-    };
+    }
+}
+
+fn head(out: &mut impl Write, name: &str, help: &str, kind: &str) -> fmt::Result {
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
