@@ -118,7 +118,7 @@ pub use stats::{DropReason, PoolStats};
 
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
-pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back};
+pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back, give_back_fixed};
 pub(crate) use hooks::FixedHooks;
 pub(crate) use reset::both;
 
