@@ -23,6 +23,7 @@ use super::census::Census;
 use super::debug::PoolDebug;
 use super::ended::Waiters;
 use super::hooks::{Hooks, Judged};
+use super::reclaims::timed_trim;
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
 use super::watched::watched;
@@ -305,6 +306,10 @@ impl<T: Send + 'static> Home<T> {
 
     /// Ages what is idle by one step, or goes on with one: see [`Pool::trim`](crate::Pool::trim).
     pub(crate) fn trim(&self) -> bool {
+        timed_trim(|| self.trim_untimed())
+    }
+
+    fn trim_untimed(&self) -> bool {
         registry::finish();
         let done = self.tiers.age(VALUES_A_TRIM, |chain| self.discard_all(chain, DropReason::Aged));
         if done {
