@@ -17,31 +17,28 @@ static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 const BODY: [u8; 4096] = [7; 4096];
 
 fn values(c: &mut Criterion<Allocations>) {
-    let mut group = c.benchmark_group("allocations/vector_4k");
     let pool = Pool::new(|| Vec::<u8>::with_capacity(BODY.len()));
-    bench_or_zero(&mut group, "ebbtide", || pool.get().extend_from_slice(black_box(&BODY)));
-    bench_or_zero(&mut group, "fresh", || black_box(BODY.to_vec()));
+    bench_or_zero(c, "allocations/vector_4k/ebbtide", || pool.get().extend_from_slice(black_box(&BODY)));
+    bench_or_zero(c, "allocations/vector_4k/fresh", || black_box(BODY.to_vec()));
 }
 
 fn bodies(c: &mut Criterion<Allocations>) {
-    let mut group = c.benchmark_group("allocations/body_4k");
     let buffers = BufferPool::new();
     let frozen = || {
         let mut buffer = buffers.get(BODY.len());
         buffer.extend_from_slice(black_box(&BODY));
         buffer.freeze()
     };
-    bench_or_zero(&mut group, "ebbtide", || drop(frozen().clone()));
+    bench_or_zero(c, "allocations/body_4k/ebbtide", || drop(frozen().clone()));
     // What axum and tonic ask for.
-    bench_or_zero(&mut group, "ebbtide_into_bytes", || drop(frozen().into_bytes().clone()));
-    bench_or_zero(&mut group, "vec_to_bytes", || drop(bytes::Bytes::from(black_box(BODY).to_vec()).clone()));
+    bench_or_zero(c, "allocations/body_4k/ebbtide_into_bytes", || drop(frozen().into_bytes().clone()));
+    bench_or_zero(c, "allocations/body_4k/vec_to_bytes", || drop(bytes::Bytes::from(black_box(BODY).to_vec()).clone()));
 }
 
 fn requests(c: &mut Criterion<Allocations>) {
-    let mut group = c.benchmark_group("allocations/mixed_request");
     let (request, scopes) = (mixed::Mixed::new(), Scopes::new());
-    bench_or_zero(&mut group, "ebbtide", || request.in_scope(&scopes));
-    bench_or_zero(&mut group, "heap", || request.on_heap());
+    bench_or_zero(c, "allocations/mixed_request/ebbtide", || request.in_scope(&scopes));
+    bench_or_zero(c, "allocations/mixed_request/heap", || request.on_heap());
 }
 
 criterion_group! {
