@@ -247,6 +247,15 @@ fn a_hint_tells_period_and_amplitude() {
 }
 
 #[test]
+fn a_hint_is_over_when_its_period_is_lost() {
+    let load = |at: f64| if at < 3.0 * HOUR { sine(30.0 * MB, 30.0 * MINUTE, at) } else { 0.0 };
+    let events = told(7.0 * HOUR, 5.0, |at| 100.0 * MB + load(at) + 9.0 * MB * noise(1, at));
+    let changes: Vec<_> = events.iter().map(|(_, event)| (event.rule(), event.change)).collect();
+    assert_eq!(changes, [(Rule::Periodic, Change::Raised), (Rule::Periodic, Change::Cleared)], "{}", show(&events));
+    assert!(events[1].0 > 3.0 * HOUR, "{}", show(&events));
+}
+
+#[test]
 fn steps_and_noise_have_no_period() {
     is_silent("noise", 3.0 * HOUR, 5.0, |phase, at| 100.0 * MB + 90.0 * MB * noise(phase, at));
     is_silent("steps", 4.5 * HOUR, 5.0, |phase, at| {

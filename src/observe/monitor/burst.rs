@@ -87,6 +87,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn points_are_spread_over_the_time() {
+        let (mut lows, within) = (Lows::new(), Duration::from_secs(10));
+        for sample in 0..4000 {
+            let rise = lows.rise(Duration::from_millis(10 * sample), sample, within);
+            let exact = sample.min(1000);
+            assert!(rise <= exact && rise + 17 >= exact, "{rise} instead of {exact}");
+        }
+    }
+
     proptest! {
         /// Against a look at all samples: never more, and the same when samples are no finer than the points.
         #[test]

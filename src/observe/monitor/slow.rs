@@ -139,3 +139,34 @@ fn rise(latest_first: &mut dyn Iterator<Item = (f64, f64)>, least: f64) -> Optio
     let whole = rate(points[0], points[WINDOWS - 1]);
     Some(whole.min(rises[1]).min(2.0 * rises[0]).max(0.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The growth of four rises, a minute each, in bytes per second.
+    fn of(rises: [f64; 4]) -> Option<f64> {
+        let mut points = vec![(0.0, 0.0)];
+        for rise in rises {
+            let (at, bytes) = points[points.len() - 1];
+            points.push((at + 60.0, bytes + 60.0 * rise));
+        }
+        rise(&mut points.into_iter().rev(), 30.0)
+    }
+
+    #[test]
+    fn growth_is_the_least_of_three() {
+        assert_eq!(of([4.0, 4.0, 4.0, 4.0]), Some(4.0));
+        assert_eq!(of([9.0, 4.0, 5.0, 3.0]), Some(4.0), "the second least");
+        assert_eq!(of([9.0, 9.0, 1.0, 9.0]), Some(2.0), "twice the least");
+        assert_eq!(of([4.0, 2.5, 4.0, 4.0]), Some(3.625), "the whole");
+        assert_eq!(of([9.0, 9.0, -1.0, 9.0]), Some(0.0));
+    }
+
+    #[test]
+    fn troughs_close_together_count_as_half_a_window_apart() {
+        let points = [(0.0, 0.0), (59.0, 59.0), (60.0, 89.0), (120.0, 149.0), (180.0, 209.0)];
+        assert_eq!(rise(&mut points.into_iter().rev(), 30.0), Some(1.0));
+        assert_eq!(rise(&mut points.into_iter().skip(1).rev(), 30.0), None, "too few");
+    }
+}

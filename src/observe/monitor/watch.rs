@@ -29,6 +29,8 @@ pub(super) struct Watch {
     windows: Windows,
     lows: Lows,
     period: Option<Found>,
+    /// The period that was found last, also when it is lost: what a hint is about.
+    shown: Option<Found>,
     /// The period by which growth is judged, in windows: the one found last, which stays while an alarm is on that began
     /// with it. A leak bends the trend, and so hides the load that it hides behind.
     load: Option<f64>,
@@ -50,6 +52,7 @@ impl Watch {
             windows: Windows::new(rules.window(), rules.history(), at),
             lows: Lows::new(),
             period: None,
+            shown: None,
             load: None,
             slow: Alarm::default(),
             is_plain: false,
@@ -112,10 +115,9 @@ impl Watch {
     pub(super) fn search(&mut self, at: Duration, rules: &Rules, means: &mut Vec<f64>, told: Told<'_>) {
         self.is_due = false;
         self.windows.means(means);
-        let before = self.period;
-        self.period = find(means, rules.periodic.longest(rules.window()), before);
-        // An alarm that ends because the period is lost tells of the period that it was about.
-        let Some(found) = self.period.or(before) else { return };
+        self.period = find(means, rules.periodic.longest(rules.window()), self.period);
+        self.shown = self.period.or(self.shown);
+        let Some(found) = self.shown else { return };
         let period = rules.window().mul_f64(found.period);
         let percent = if self.period.is_some() && rules.periodic.is_around(period) { found.percent } else { 0.0 };
         let verdict = match percent {

@@ -173,11 +173,12 @@ mod tests {
     #[test]
     fn a_window_has_its_trough_and_its_mean() {
         let mut windows = Windows::new(MINUTE, 4, Duration::ZERO);
-        fill(&mut windows, 0..=120, |second| (second as f64 - 90.0).abs());
-        assert_eq!(windows.back(0), Some(&Window { trough: 0.0, trough_at: 90.0, mean: 15.0 }));
-        assert_eq!(windows.back(1), Some(&Window { trough: 31.0, trough_at: 59.0, mean: 60.5 }));
-        assert_eq!((windows.back(2), windows.back(4)), (None, None));
-        assert_eq!(windows.trough_back(0.25), Some(31.0 / 4.0));
+        fill(&mut windows, 0..=180, |second| if second < 120 { (second as f64 - 90.0).abs() } else { 7.0 });
+        assert_eq!(windows.back(0), Some(&Window { trough: 7.0, trough_at: 120.0, mean: 7.0 }), "seen first");
+        assert_eq!(windows.back(1), Some(&Window { trough: 0.0, trough_at: 90.0, mean: 15.0 }));
+        assert_eq!(windows.back(2), Some(&Window { trough: 31.0, trough_at: 59.0, mean: 60.5 }));
+        assert_eq!((windows.back(3), windows.back(4)), (None, None));
+        assert_eq!(windows.trough_back(1.25), Some(31.0 / 4.0));
     }
 
     #[test]
