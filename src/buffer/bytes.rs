@@ -73,6 +73,13 @@ impl PooledBytes {
         self.len() == 0
     }
 
+    /// Leaves a word with the memory, for the leak detector: see [`Pooled::touch`](crate::Pooled::touch).
+    pub fn touch(&self, crumb: &'static str) {
+        if let Some(node) = self.0.node() {
+            node.payload.touch(crumb);
+        }
+    }
+
     /// An empty buffer of the same pool, with room for `bytes`; `None` if these bytes have no pool, since there are none.
     pub(super) fn beside(&self, bytes: usize) -> Option<PooledBuf> {
         let node = self.0.node()?;

@@ -12,7 +12,7 @@ use super::rope::Gathered;
 use crate::pool::{AGE_EVERY, Budget, FixedHooks, Home, Node, PoolDebug, PoolStats, Settings};
 use crate::raw::lease::Lease;
 use crate::raw::segment::{NoBuffer, Segment};
-use crate::raw::watch;
+use core::panic::Location;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -131,12 +131,17 @@ impl Classes {
 
     /// Lends a block with room for `bytes`.
     #[inline]
+    #[track_caller]
     pub(super) fn lease(classes: &Arc<Self>, bytes: usize) -> Lease<Node<Block>> {
-        Self::try_lease(classes, bytes).unwrap_or_else(|full| full.fail(bytes))
+        match Self::try_lease(classes, bytes) {
+            Ok(lease) => lease,
+            Err(full) => full.fail(bytes),
+        }
     }
 
     /// Lends a block with room for `bytes`, if one can be had.
     #[inline]
+    #[track_caller]
     pub(super) fn try_lease(classes: &Arc<Self>, bytes: usize) -> Result<Lease<Node<Block>>, NoBuffer> {
         let class = class_of(bytes);
         let begun = classes.homes.get(class).and_then(OnceLock::get);
@@ -147,6 +152,7 @@ impl Classes {
     }
 
     #[cold]
+    #[track_caller]
     fn try_lease_slow(classes: &Arc<Self>, class: usize, bytes: usize) -> Result<Lease<Node<Block>>, NoBuffer> {
         let (home, size) = match classes.homes.get(class) {
             Some(home) => (classes.begun(home, class), class_size(class)),
@@ -156,7 +162,7 @@ impl Classes {
             return Ok(lease);
         }
         let lease = Home::lease_new(home, Block::new(size, classes.limits.secret, classes)?);
-        Ok(if watch::is_open() { lease } else { home.noted(lease) })
+        Ok(if home.is_watched() { home.noted(lease, Location::caller()) } else { lease })
     }
 
     /// The capacity of a block for `bytes`; `bytes` where there can be none.
