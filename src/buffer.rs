@@ -16,7 +16,7 @@ pub use crate::raw::segment::NoBuffer;
 pub use ahead::Ahead;
 pub use buf::PooledBuf;
 pub use bytes::PooledBytes;
-pub use rope::{PooledRope, RopeBytes};
+pub use rope::{IntoSegments, PooledRope, RopeBytes};
 
 pub(crate) use block::Block;
 

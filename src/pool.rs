@@ -102,6 +102,7 @@ mod guard;
 mod home;
 mod hooks;
 mod plain;
+mod reclaims;
 pub(crate) mod records;
 mod registry;
 mod reset;
@@ -118,6 +119,7 @@ pub use debug::PoolDebug;
 pub use ebbtide_derive::Reset;
 pub use ended::Outstanding;
 pub use guard::Pooled;
+pub use reclaims::{Reclaims, Times};
 pub use reset::{Reset, Verdict};
 pub use stats::{DropReason, PoolStats};
 
@@ -125,8 +127,9 @@ pub(crate) use audit::{Account, each_imbalance, find_by, unaudited};
 pub(crate) use books::{LiveTask, TAGS, TagBooks, each_tag, tag};
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
-pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back};
+pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back, give_back_fixed};
 pub(crate) use hooks::FixedHooks;
+pub(crate) use reclaims::timed_request;
 pub(crate) use registry::each_pool;
 pub(crate) use reset::both;
 
@@ -241,7 +244,7 @@ impl<T: Send + 'static> Pool<T> {
     #[cold]
     #[track_caller]
     fn get_slow(&self) -> Pooled<T> {
-        if self.home.is_watched() {
+        if self.home.is_take_watched() {
             return self.get_watched();
         }
         Pooled::new(self.home.take_slow().unwrap_or_else(|| self.make()))
@@ -270,7 +273,7 @@ impl<T: Send + 'static> Pool<T> {
 
     #[cold]
     fn get_unwatched_slow(&self) -> Pooled<T> {
-        let taken = if self.home.is_watched() { self.home.take_watched() } else { self.home.take_slow() };
+        let taken = if self.home.is_take_watched() { self.home.take_watched() } else { self.home.take_slow() };
         let lease = taken.unwrap_or_else(|| self.make());
         watch::rest();
         Pooled::new(lease)

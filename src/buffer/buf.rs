@@ -1,10 +1,9 @@
 //! A byte buffer on lease, to write into.
 
-use super::block::Block;
+use super::block::{Block, Leased};
 use super::bytes::PooledBytes;
 use super::classes::Classes;
 use crate::pool::Node;
-use crate::raw::lease::Lease;
 use crate::raw::segment::{NoBuffer, Segment};
 use bytes::BufMut;
 use core::fmt;
@@ -18,7 +17,8 @@ const GROWN: usize = 512;
 ///
 /// It derefs to the bytes that were written, and to no others: what an earlier request left in the memory
 /// cannot be read. It is written by [`extend_from_slice`](Self::extend_from_slice), [`std::io::Write`], [`fmt::Write`],
-/// `Extend` or [`bytes::BufMut`]. Its drop gives the memory back; `mem::forget` only loses it.
+/// `Extend` or [`bytes::BufMut`]. Its drop gives the memory back, in a panic too, unless it holds secrets (it is wiped and freed
+/// then); `mem::forget` only loses it.
 ///
 /// A reader into [`BufMut::chunk_mut`], as tokio's `read_buf` is, fills all that the buffer has before it grows; a
 /// full one then doubles. Reading to the end of a stream takes one read more than there are bytes: who knows their
@@ -35,16 +35,16 @@ const GROWN: usize = 512;
 /// assert_eq!(&buffer[..], b"99 bottles");
 /// # std::io::Result::Ok(())
 /// ```
-pub struct PooledBuf(Lease<Node<Block>>);
+pub struct PooledBuf(Leased);
 
 impl PooledBuf {
     #[inline]
-    pub(super) fn new(lease: Lease<Node<Block>>) -> Self {
+    pub(super) fn new(lease: Leased) -> Self {
         Self(lease)
     }
 
     /// A buffer that was frozen, of which the bytes at `place` are left.
-    pub(super) fn of(lease: Lease<Node<Block>>, place: Range<usize>) -> Self {
+    pub(super) fn of(lease: Leased, place: Range<usize>) -> Self {
         let mut buffer = Self(lease);
         buffer.segment_mut().keep(place);
         buffer
@@ -140,6 +140,7 @@ impl PooledBuf {
         }
     }
 
+    #[cold]
     fn try_grow(&mut self, additional: usize) -> Result<(), NoBuffer> {
         let needed = self.len().checked_add(additional).ok_or(NoBuffer::TooLarge)?;
         let wanted = needed.max(self.capacity().saturating_mul(2)).max(GROWN);
@@ -165,6 +166,20 @@ impl PooledBuf {
         }
     }
 
+    /// [`extend_from_slice`](Self::extend_from_slice) that may fail, and leaves the buffer as it was then.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve).
+    #[inline]
+    pub fn try_extend_from_slice(&mut self, bytes: &[u8]) -> Result<(), NoBuffer> {
+        if !self.segment_mut().append_whole(bytes) {
+            self.try_grow(bytes.len())?;
+            self.segment_mut().append(bytes);
+        }
+        Ok(())
+    }
+
     /// Appends as much of `bytes` as there is room for and returns how much that was.
     #[inline]
     pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
@@ -172,8 +187,14 @@ impl PooledBuf {
     }
 
     /// Another buffer of the same pool, empty, with room for `bytes`.
-    pub(super) fn beside(&self, bytes: usize) -> Self {
-        Self(Classes::lease(&self.0.payload.value().classes, bytes))
+    pub(super) fn try_beside(&self, bytes: usize) -> Result<Self, NoBuffer> {
+        Classes::try_lease(&self.0.payload.value().classes, bytes).map(Self)
+    }
+
+    /// Ends the lease; the node does not go home.
+    #[inline]
+    pub(super) fn into_node(self) -> Box<Node<Block>> {
+        self.0.into_box()
     }
 
     /// Counts `bytes` that are copied to be in one piece.
@@ -198,7 +219,7 @@ impl PooledBuf {
     #[must_use]
     #[inline]
     pub fn freeze(self) -> PooledBytes {
-        PooledBytes::of(self.0.into_box())
+        PooledBytes::of(self.into_node())
     }
 }
 

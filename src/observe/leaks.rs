@@ -62,8 +62,9 @@ impl LeakDetector {
     }
 
     /// The same with another age at which a lease is suspected.
-    pub fn with_age(self, age: Duration) -> Self {
-        Self { age }
+    pub fn with_age(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
     }
 
     /// The same, with the calls that led to each lease that is looked at.

@@ -15,7 +15,7 @@ mod shells;
 
 pub(crate) use closing::Ending;
 use lent::UNCHARGED;
-pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, take_out};
+pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, give_back_fixed, take_out};
 use shells::Shells;
 
 use super::budget::Budget;
@@ -23,6 +23,7 @@ use super::census::Census;
 use super::debug::PoolDebug;
 use super::ended::Waiters;
 use super::hooks::{Hooks, Judged};
+use super::reclaims::timed_trim;
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
 use super::watched::watched;
@@ -120,6 +121,11 @@ impl<T: Send + 'static> Home<T> {
         self.shells.magazines()
     }
 
+    /// Whether somebody looks for faults in what comes back.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.settings.debug != PoolDebug::none()
+    }
+
     pub(crate) fn tiers(&self) -> &Tiers<Lent<T>> {
         &self.tiers
     }
@@ -143,7 +149,7 @@ impl<T: Send + 'static> Home<T> {
     #[cold]
     #[track_caller]
     fn take_beyond(&self) -> Option<Lease<Node<T>>> {
-        if !self.is_watched() {
+        if !self.is_take_watched() {
             return self.take_slow();
         }
         let lease = self.take_watched()?;
@@ -152,7 +158,7 @@ impl<T: Send + 'static> Home<T> {
 
     /// Whether the take that found the short way shut or nothing there is watched.
     #[inline]
-    pub(crate) fn is_watched(&self) -> bool {
+    pub(crate) fn is_take_watched(&self) -> bool {
         self.tiers.is_shut_here() || sample::is_due_beyond()
     }
 
@@ -197,11 +203,12 @@ impl<T: Send + 'static> Home<T> {
     /// A node of its own around a value that `get` had to make.
     #[cold]
     fn lease_boxed(home: &Arc<Self>, value: T) -> Lease<Node<T>> {
-        home.counts.made();
         let mut node = Self::node(home, value);
         // A panic while measuring, or no room: the node stays uncharged and must find room when it returns.
         let lent = &mut node.payload;
-        match caught(|| home.measure(lent.value())).filter(|&bytes| bytes <= home.settings.value_bytes) {
+        let bytes = caught(|| home.measure(lent.value()));
+        home.counts.made(bytes.unwrap_or(size_of::<Node<T>>()));
+        match bytes.filter(|&bytes| bytes <= home.settings.value_bytes) {
             Some(bytes) => {
                 lent.charge = home.charge_new(bytes);
                 home.shells.note_new(lent.charge);
@@ -267,6 +274,8 @@ impl<T: Send + 'static> Home<T> {
                 self.census.give_place();
             }
             return Err(DropReason::Budget);
+        } else if had_place {
+            self.counts.grew(bytes - *charge);
         }
         *charge = bytes;
         Ok(())
@@ -320,6 +329,10 @@ impl<T: Send + 'static> Home<T> {
 
     /// Ages what is idle by one step, or goes on with one: see [`Pool::trim`](crate::Pool::trim).
     pub(crate) fn trim(&self) -> bool {
+        timed_trim(|| self.trim_untimed())
+    }
+
+    fn trim_untimed(&self) -> bool {
         registry::finish();
         let done = self.tiers.age(VALUES_A_TRIM, |chain| self.discard_all(chain, DropReason::Aged));
         if done {
@@ -365,6 +378,7 @@ impl<T: Send + 'static> Home<T> {
         stats.live = stats.live.saturating_sub(self.shells.count());
         stats.charged_bytes = stats.charged_bytes.saturating_sub(self.shells.bytes());
         stats.made += self.shells.made();
+        stats.made_bytes += self.shells.made_bytes();
         stats
     }
 }

@@ -74,6 +74,7 @@ unsafe impl Allocator for ArenaAlloc<'_, '_> {
 
     #[inline]
     unsafe fn deallocate(&self, place: NonNull<u8>, layout: Layout) {
+        drop(self.claim.noted());
         // SAFETY: the caller's promise; the block is of this bump.
         unsafe { self.claim.bump().deallocate(place, layout) };
     }

@@ -1,6 +1,6 @@
 //! A global allocator that counts: `GlobalAlloc` for [`CountingAllocator`].
 //!
-//! Totals are relaxed atomics, shared by all threads; a thread's own counts are cells in a thread-local
+//! Totals are relaxed atomics, shared by all threads; a thread's own counts are a cell in a thread-local
 //! without a destructor, so that an allocation in a dying thread is counted too.
 
 use core::cell::Cell;
@@ -14,6 +14,19 @@ pub struct Counts {
     pub reallocations: u64,
     pub deallocations: u64,
     pub bytes: u64,
+    /// Allocated and not freed. A thread that frees what others allocated goes below zero.
+    pub live: i64,
+    /// The most that `live` was since the peak was last begun anew.
+    pub peak: i64,
+}
+
+impl Counts {
+    const NONE: Self = Self { allocations: 0, reallocations: 0, deallocations: 0, bytes: 0, live: 0, peak: 0 };
+
+    fn grow_live(&mut self, bytes: u64) {
+        self.live += bytes as i64;
+        self.peak = self.peak.max(self.live);
+    }
 }
 
 struct Totals {
@@ -35,9 +48,7 @@ static TOTALS: Totals = Totals {
 };
 
 thread_local! {
-    static LOCAL: Cell<Counts> = const {
-        Cell::new(Counts { allocations: 0, reallocations: 0, deallocations: 0, bytes: 0 })
-    };
+    static LOCAL: Cell<Counts> = const { Cell::new(Counts::NONE) };
 }
 
 fn local(change: impl FnOnce(&mut Counts)) {
@@ -64,13 +75,17 @@ fn allocated(bytes: usize) {
     local(|counts| {
         counts.allocations += 1;
         counts.bytes += bytes;
+        counts.grow_live(bytes);
     });
 }
 
 fn freed(bytes: usize) {
     TOTALS.deallocations.fetch_add(1, Relaxed);
     TOTALS.live.fetch_sub(bytes as u64, Relaxed);
-    local(|counts| counts.deallocations += 1);
+    local(|counts| {
+        counts.deallocations += 1;
+        counts.live -= bytes as i64;
+    });
 }
 
 /// Only growth counts as allocated bytes: what a reallocation keeps was counted before.
@@ -78,11 +93,14 @@ fn reallocated(old: usize, new: usize) {
     TOTALS.reallocations.fetch_add(1, Relaxed);
     let growth = new.saturating_sub(old) as u64;
     TOTALS.bytes.fetch_add(growth, Relaxed);
+    let shrinkage = old.saturating_sub(new) as u64;
     grow_live(growth);
-    TOTALS.live.fetch_sub(old.saturating_sub(new) as u64, Relaxed);
+    TOTALS.live.fetch_sub(shrinkage, Relaxed);
     local(|counts| {
         counts.reallocations += 1;
         counts.bytes += growth;
+        counts.grow_live(growth);
+        counts.live -= shrinkage as i64;
     });
 }
 
@@ -98,6 +116,27 @@ pub fn of_all_threads() -> Counts {
         reallocations: TOTALS.reallocations.load(Relaxed),
         deallocations: TOTALS.deallocations.load(Relaxed),
         bytes: TOTALS.bytes.load(Relaxed),
+        live: live() as i64,
+        peak: peak() as i64,
+    }
+}
+
+/// A stretch of this thread's time with a peak of its own. Its drop gives the surrounding stretch its peak back.
+pub struct PeakOfThread {
+    outer: i64,
+}
+
+impl PeakOfThread {
+    pub fn begin() -> Self {
+        let mut outer = 0;
+        local(|counts| outer = std::mem::replace(&mut counts.peak, counts.live));
+        Self { outer }
+    }
+}
+
+impl Drop for PeakOfThread {
+    fn drop(&mut self) {
+        local(|counts| counts.peak = counts.peak.max(self.outer));
     }
 }
 

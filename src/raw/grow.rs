@@ -1,7 +1,7 @@
 //! Growing vectors and strings inside a borrow of a cursor, `Send` where bumpalo's own are not.
 
 use super::cursor::refuse_drop;
-use super::lanes::Claim;
+use super::lanes::{Claim, Noted};
 use super::place::text;
 use super::quota::{ArenaFull, no_memory};
 use bumpalo::collections::{Vec as BumpVec, vec::IntoIter};
@@ -20,9 +20,11 @@ impl Drop for Borrowed<'_, '_> {
 ///
 /// # Invariants
 ///
-/// (a) The `&Bump` inside `items` is used, also by its drop, only while `claim`'s exclusive borrow lasts, so by
+/// (a) The `&Bump` inside `items` and `noted` is used, also by their drops, only while `claim`'s exclusive borrow lasts, so by
 ///     nobody else.
 pub struct GrowVec<'a, 's, T> {
+    /// Dropped first: with the items their block goes back.
+    noted: Noted<'s>,
     items: BumpVec<'s, T>,
     claim: Borrowed<'a, 's>,
 }
@@ -35,7 +37,7 @@ unsafe impl<T: Sync> Sync for GrowVec<'_, '_, T> {}
 impl<'a, 's, T> GrowVec<'a, 's, T> {
     pub fn new(claim: &'a mut Claim<'s>) -> Self {
         const { refuse_drop::<T>() };
-        Self { items: BumpVec::new_in(claim.bump()), claim: Borrowed(claim) }
+        Self { noted: claim.noted(), items: BumpVec::new_in(claim.bump()), claim: Borrowed(claim) }
     }
 
     #[inline]
@@ -111,7 +113,7 @@ impl<'a, 's, T> GrowVec<'a, 's, T> {
         if self.try_grow(additional).is_ok() {
             return;
         }
-        let Self { items, claim } = self;
+        let Self { items, claim, .. } = self;
         if claim.0.beyond_quota(|_| items.try_reserve(additional)).is_err() {
             no_memory();
         }
@@ -120,7 +122,7 @@ impl<'a, 's, T> GrowVec<'a, 's, T> {
     /// First where the vector is or in the rest of its block, then in a new block.
     #[cold]
     fn try_grow(&mut self, additional: usize) -> Result<(), ArenaFull> {
-        let Self { items, claim } = self;
+        let Self { items, claim, .. } = self;
         if items.try_reserve(additional).is_ok() {
             return Ok(());
         }
@@ -140,6 +142,8 @@ impl<'a, 's, T> GrowVec<'a, 's, T> {
     }
 
     pub fn into_slice(self) -> &'s mut [T] {
+        // Nothing is given back.
+        core::mem::forget(self.noted);
         self.items.into_bump_slice_mut()
     }
 

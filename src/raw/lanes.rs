@@ -8,6 +8,8 @@
 
 use super::mask::Mask;
 use super::quota::{ArenaFull, Quota};
+use crate::sync::Ordering::Relaxed;
+use crate::sync::count::AtomicUsize;
 use bumpalo::Bump;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -26,6 +28,9 @@ pub struct Lanes {
     lanes: [UnsafeCell<Bump>; LANES],
     /// What the first block of a bare lane has to hold; 0 leaves it to bumpalo. Changed through `&mut self` only.
     first: [usize; LANES],
+    /// The most that was in use of a lane when something gave its memory back, since the last reset. By (a) only one claim
+    /// writes; it publishes nothing, since releasing the claim does.
+    given_back: [AtomicUsize; LANES],
     /// Lanes from here on never had a block.
     reached: usize,
     /// Bytes of the blocks that the lanes kept at the last reset.
@@ -57,6 +62,7 @@ impl Lanes {
             claimed: Mask::default(),
             lanes: Default::default(),
             first: [0; LANES],
+            given_back: Default::default(),
             reached: 0,
             kept: 0,
             spare: Mutex::default(),
@@ -99,13 +105,20 @@ impl Lanes {
         let mut taken = Taken::default();
         let mut left = self.claimed.ever();
         while left != 0 {
-            taken.add(self.lanes[left.trailing_zeros() as usize].get_mut());
+            taken.add(self.taken_of(left.trailing_zeros() as usize));
             left &= left - 1;
         }
         if self.claimed.ever() == Mask::<LANES>::ALL {
-            self.spare.get_mut().iter().for_each(|bump| taken.add(bump));
+            self.spare.get_mut().iter().for_each(|bump| taken.add(Taken::of(bump)));
         }
         taken
+    }
+
+    /// A vector that is dropped gives its block back, and is no less a need of the request.
+    #[inline]
+    fn taken_of(&mut self, lane: usize) -> Taken {
+        let Taken { used, reserved } = Taken::of(self.lanes[lane].get_mut());
+        Taken { used: used.max(*self.given_back[lane].get_mut()), reserved }
     }
 
     /// Whether nobody claimed a lane since the last reset, and they keep at most `most` bytes.
@@ -147,12 +160,13 @@ impl Lanes {
 
     #[inline]
     fn reset_lane(&mut self, lane: usize, was_claimed: bool, Keep { block, most }: Keep) {
+        let wanted = if was_claimed { self.taken_of(lane).used.min(block) } else { 0 };
+        *self.given_back[lane].get_mut() = 0;
         let (bump, first) = (self.lanes[lane].get_mut(), &mut self.first[lane]);
         if bump.allocated_bytes() == 0 {
             *first = (*first).min(block);
             return;
         }
-        let wanted = if was_claimed { Taken::of(bump).used.min(block) } else { 0 };
         bump.reset();
         let (has, room) = (bump.allocated_bytes(), most - self.kept);
         if has < wanted || has > room {
@@ -196,8 +210,7 @@ impl Taken {
         Self { used: reserved - bump.chunk_capacity(), reserved }
     }
 
-    fn add(&mut self, bump: &Bump) {
-        let Self { used, reserved } = Self::of(bump);
+    fn add(&mut self, Self { used, reserved }: Self) {
         self.used += used;
         self.reserved += reserved;
     }
@@ -251,6 +264,12 @@ impl<'s> Claim<'s> {
         unsafe { self.bump.as_ref() }
     }
 
+    /// What notes the use of this lane before some of it is given back, for [`Lanes::taken`].
+    #[inline]
+    pub(super) fn noted(&self) -> Noted<'s> {
+        Noted { bump: self.bump(), given_back: self.lane.map(|lane| &self.lanes.given_back[lane]) }
+    }
+
     /// Runs `attempt`, for which the block in use had no room, with what is left of the quota: see [`Quota::within`].
     pub(super) fn within_quota<R, E>(
         &self,
@@ -265,6 +284,24 @@ impl<'s> Claim<'s> {
     pub(super) fn beyond_quota<R, E>(&self, attempt: impl FnOnce(&'s Bump) -> Result<R, E>) -> Result<R, E> {
         let bump = self.bump();
         self.lanes.quota.beyond(bump, || attempt(bump))
+    }
+}
+
+/// Notes, when it is dropped, how much of a lane is in use. Dropped only while its claim is borrowed.
+pub(super) struct Noted<'s> {
+    bump: &'s Bump,
+    given_back: Option<&'s AtomicUsize>,
+}
+
+impl Drop for Noted<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(given_back) = self.given_back else { return };
+        let used = Taken::of(self.bump).used;
+        // Relaxed: by (a) of `Lanes` nobody else writes, and the release of the claim publishes it.
+        if used > given_back.load(Relaxed) {
+            given_back.store(used, Relaxed);
+        }
     }
 }
 
@@ -289,6 +326,7 @@ impl fmt::Debug for Claim<'_> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use super::super::grow::GrowVec;
     use super::*;
 
     fn take(lanes: &Lanes, bytes: usize) {
@@ -311,6 +349,21 @@ mod tests {
         assert_eq!(lanes.taken(), Taken { used: 250, reserved: 2 * 448 });
         assert_eq!(reset(&mut lanes, 448, 896), 896);
         assert_eq!(lanes.taken(), Taken::default());
+    }
+
+    #[test]
+    fn what_was_given_back_counts_as_taken() {
+        let mut lanes = Lanes::new(usize::MAX);
+        let mut claim = lanes.claim();
+        let mut items = GrowVec::<u8>::new(&mut claim);
+        items.reserve(300);
+        drop(items);
+        claim.places::<u8>(100);
+        drop(claim);
+        assert_eq!(lanes.taken(), Taken { used: 300, reserved: 448 });
+        assert_eq!(reset(&mut lanes, 448, 448), 448);
+        take(&lanes, 1);
+        assert!(lanes.taken().used < 300, "of the last request");
     }
 
     #[test]

@@ -20,8 +20,11 @@ use crate::raw::watch::{self, Tag};
 use core::mem::size_of;
 use core::panic::Location;
 
-/// The bit in the charge of a marked node that has no place in its pool: the rest is what it was measured to be.
-const UNPLACED: usize = 1 << (usize::BITS - 1);
+/// The bit in the charge of a marked node: whoever takes a charge for granted sees one look that something is to be settled.
+pub(super) const MARK: usize = 1 << (usize::BITS - 1);
+/// The bit beside it, where the node has no place in its pool: the rest is what it was measured to be.
+const UNPLACED: usize = MARK >> 1;
+const BITS: usize = MARK | UNPLACED;
 
 /// What is to be settled when the lease ends. Without alignment: it lies where a node had no use for its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,12 +62,16 @@ impl<T: Send + 'static> Home<T> {
     }
 
     fn mark(&self, lent: &mut Lent<T>, tag: Option<&Tag>, why: Option<Why>, site: &'static Location<'static>) {
+        // A charge of a quarter of the address space has no room for a mark.
+        if lent.charge & BITS != 0 {
+            return;
+        }
         if lent.charge == UNCHARGED {
             // The charge of what has no place says nothing. A panic while measuring leaves the node itself.
             let bytes = caught(|| self.measure(lent.value())).unwrap_or(size_of::<Node<T>>());
-            lent.charge = UNPLACED | bytes.min(!UNPLACED);
+            lent.charge = UNPLACED | bytes.min(!BITS);
         }
-        let bytes = lent.charge & !UNPLACED;
+        let bytes = lent.charge & !BITS;
         let mut mark = Mark { flags: MARKED, ..Mark::default() };
         if let Some(tag) = tag {
             books::count(tag.number(), Event::Taken, bytes);
@@ -78,6 +85,7 @@ impl<T: Send + 'static> Home<T> {
                 mark.flags |= RECORDED;
             }
         }
+        lent.charge |= MARK;
         lent.mark = mark;
         lent.judge = by_mark;
     }
@@ -96,10 +104,8 @@ impl<T> Lent<T> {
     fn settle(&mut self, event: Event) {
         let mark = core::mem::take(&mut self.mark);
         self.judge = self.judge_of_home();
-        let bytes = self.charge & !UNPLACED;
-        if self.charge & UNPLACED != 0 {
-            self.charge = UNCHARGED;
-        }
+        let bytes = self.charge & !BITS;
+        self.charge = if self.charge & UNPLACED == 0 { bytes } else { UNCHARGED };
         if mark.flags & RECORDED != 0 {
             records::remove(self.address());
         }
