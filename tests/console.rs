@@ -4,10 +4,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn;
 use ebbtide::http::ScopeLayer;
-use ebbtide::observe::{Console, Monitor, tagged};
+use ebbtide::observe::{Console, LeakDetector, Monitor, tagged};
 use ebbtide::{Chain, Interceptor, Pool, Pooled, Scope};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -151,6 +152,30 @@ async fn what_is_taken_under_a_tag_is_on_every_page() {
         assert!(text.contains(line), "{text}");
     }
     drop(lease);
+}
+
+#[tokio::test]
+async fn the_oldest_leases_are_shown_with_their_call_sites() {
+    let leaks = Arc::new(LeakDetector::new().with_sampling(256));
+    let pool = Pool::builder().name("sampled").build(Vec::<u8>::new);
+    let leases: Vec<_> = (0..1024).map(|_| tagged("samples", || pool.get())).collect();
+    let site = format!("{}:{}:", file!(), line!() - 1);
+    leases.iter().for_each(|lease| Pooled::touch(lease, "seen <here>"));
+    let router = Console::new().leaks(leaks).router();
+    let answered = |path: &'static str| ask(router.clone(), Method::GET, Some("localhost"), path);
+    let (_, page) = answered("/debug/ebbtide").await;
+    let row = page.lines().find(|line| line.contains(&site)).expect("a lease with its site");
+    assert!(row.contains("<td>samples</td><td>sampled</td><td>seen &lt;here&gt;</td>"), "{row}");
+    let (_, json) = answered("/debug/ebbtide/json").await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let lease = json["leases"].as_array().unwrap().iter().find(|lease| lease["pool"] == "sampled").unwrap();
+    assert_eq!((&lease["tag"], &lease["touched"][0]), (&"samples".into(), &"seen <here>".into()));
+    let request = Request::get("/debug/ebbtide/pprof").header("host", "localhost").body(Body::empty()).unwrap();
+    let file = router.oneshot(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(&file[..]).read_to_end(&mut bytes).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains(site.trim_end_matches(':')), "the profile has the call site");
+    drop(leases);
 }
 
 /// A console on a port of its own. Each time the overview is asked for, `before` runs.

@@ -33,11 +33,12 @@ mod table;
 mod trickle;
 
 use cli::Wish;
-use ebbtide::observe::{Console, Monitor, Sampling};
+use ebbtide::observe::{Console, LeakDetector, Monitor, Sampling};
 use serve::{Ledger, Mode, Settings};
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
@@ -105,7 +106,7 @@ async fn bound(address: SocketAddr) -> io::Result<TcpListener> {
 fn watch(listener: TcpListener) -> io::Result<Sampling> {
     println!("the console is on http://{}/debug/ebbtide", listener.local_addr()?);
     let monitor = Monitor::new();
-    let console = Console::new().monitor(&monitor).router();
+    let console = Console::new().monitor(&monitor).leaks(Arc::new(LeakDetector::new())).router();
     tokio::spawn(async move { axum::serve(listener, console).await });
     Ok(monitor.sample_every(Monitor::PERIOD))
 }

@@ -37,7 +37,7 @@ fn sum(snapshot: &Snapshot, of: fn(&PoolEntry) -> u64) -> u64 {
 }
 
 /// Of the process: no label.
-pub(super) const PROCESS: [Family<Snapshot>; 5] = [
+pub(super) const PROCESS: [Family<Snapshot>; 6] = [
     gauge("ebbtide_in_use_bytes", "Bytes that are on lease from all pools.", |all| {
         sum(all, |entry| entry.outstanding_bytes())
     }),
@@ -52,6 +52,9 @@ pub(super) const PROCESS: [Family<Snapshot>; 5] = [
         "Bytes that all pools allocated; its rate is the allocation rate.",
         |all| sum(all, |entry| entry.stats.made_bytes),
     ),
+    gauge("ebbtide_oldest_lease_seconds", "Age of the oldest lease that a leak detector has on record.", |all| {
+        all.oldest_lease().as_secs()
+    }),
     counter(
         "ebbtide_unaudited_total",
         "Values that requests took under a tag, and that were not audited for lack of room.",

@@ -80,7 +80,11 @@ fn record<E>(families: &[Family<E>], entries: &[E], labels: impl Fn(&E) -> Vec<L
 
 fn describe<E>(families: &[Family<E>]) {
     for family in families {
-        let unit = if family.name.trim_end_matches("_total").ends_with("_bytes") { Unit::Bytes } else { Unit::Count };
+        let unit = match family.name.trim_end_matches("_total").rsplit('_').next() {
+            Some("bytes") => Unit::Bytes,
+            Some("seconds") => Unit::Seconds,
+            _ => Unit::Count,
+        };
         match family.kind {
             Kind::Gauge => describe_gauge!(family.name, unit, family.help),
             Kind::Counter => describe_counter!(family.name, unit, family.help),

@@ -5,6 +5,7 @@
 mod wire;
 
 use super::snapshot::Snapshot;
+use crate::pool::records::LeaseRecord;
 use core::panic::Location;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -89,6 +90,13 @@ impl<'a> Profile<'a> {
     #[must_use]
     pub fn new(snapshot: &'a Snapshot) -> Self {
         Self { snapshot, sites: BTreeMap::new() }
+    }
+
+    /// Adds leases that were sampled, by [`LeakDetector::leases`](super::LeakDetector::leases).
+    pub fn add_leases(&mut self, leases: &'a [LeaseRecord]) {
+        for lease in leases {
+            self.add_lease(lease.tag(), (lease.pool(), lease.class_bytes()), lease.site(), lease.bytes());
+        }
     }
 
     /// Adds a sampled lease: `bytes` that were taken at `site`, under `tag` (nothing if there was none), from a pool by name and

@@ -7,7 +7,9 @@
 //!     them. So a series neither moves to another name nor vanishes between two scrapes.
 
 use super::ledger::{Ledger, PoolEntry, TagEntry};
+use crate::pool::records::LeaseRecord;
 use crate::pool::{Reclaims, process_bytes};
+use core::time::Duration;
 
 /// Names of tags, and of pools, that have an entry of their own.
 const NAMES: usize = 1024;
@@ -45,6 +47,7 @@ pub struct Snapshot {
     pools: Vec<PoolEntry>,
     retained_bytes: u64,
     unaudited: u64,
+    oldest_lease: Duration,
     reclaims: Reclaims,
 }
 
@@ -68,6 +71,7 @@ impl Snapshot {
         }
         self.retained_bytes = process_bytes() as u64;
         self.unaudited = ledger.unaudited();
+        self.oldest_lease = Duration::ZERO;
         self.reclaims = Reclaims::of_process();
         ledger.each_tag(|entry| self.add_tag(entry));
         ledger.each_pool(|entry| self.add_pool(entry));
@@ -117,6 +121,18 @@ impl Snapshot {
     #[must_use]
     pub fn unaudited(&self) -> u64 {
         self.unaudited
+    }
+
+    /// Notes the age of the oldest of these leases, such as [`LeakDetector::leases`](super::LeakDetector::leases) tells. To be
+    /// called after [`take`](Self::take), which forgets it.
+    pub fn note_leases(&mut self, leases: &[LeaseRecord]) {
+        self.oldest_lease = leases.iter().map(LeaseRecord::age).fold(self.oldest_lease, Duration::max);
+    }
+
+    /// The age of the oldest lease that was noted; zero if there is none.
+    #[must_use]
+    pub fn oldest_lease(&self) -> Duration {
+        self.oldest_lease
     }
 
     /// How long memory took to go back.

@@ -5,12 +5,14 @@ use crate::observe::families::{Family, PROCESS};
 use crate::observe::ledger::{PoolEntry, TagEntry};
 use crate::observe::monitor::Event;
 use crate::observe::snapshot::Snapshot;
+use crate::pool::records::LeaseRecord;
 use crate::pool::{DropReason, Imbalance};
 use serde_json::{Value, json};
 
-/// Everything that is shown. `alarms` is null where nobody watches.
+/// Everything that is shown. `alarms` is null where nobody watches, and `leases` where none are sampled.
 pub(super) fn json(view: &View<'_>) -> Value {
-    let View { snapshot, alarms, imbalances } = view;
+    let View { snapshot, alarms, leases, imbalances } = view;
+    let leases = leases.map(|leases| leases.iter().map(lease).collect::<Vec<_>>());
     let alarms = alarms.as_ref().map(|alarms| alarms.iter().map(alarm).collect::<Vec<_>>());
     let imbalances: Vec<_> = imbalances
         .iter()
@@ -22,7 +24,14 @@ pub(super) fn json(view: &View<'_>) -> Value {
     let tags: Vec<_> = snapshot.tags().iter().map(tag).collect();
     let pools: Vec<_> = snapshot.pools().iter().map(pool).collect();
     let process = process(snapshot);
-    json!({ "process": process, "alarms": alarms, "tags": tags, "pools": pools, "imbalances": imbalances })
+    json!({
+        "process": process,
+        "alarms": alarms,
+        "tags": tags,
+        "pools": pools,
+        "leases": leases,
+        "imbalances": imbalances,
+    })
 }
 
 fn alarm(event: &Event) -> Value {
@@ -32,6 +41,18 @@ fn alarm(event: &Event) -> Value {
         "subject": event.subject.to_string(),
         "finding": event.finding.to_string(),
         "bytes": event.bytes,
+    })
+}
+
+fn lease(lease: &LeaseRecord) -> Value {
+    json!({
+        "age_seconds": lease.age().as_secs_f64(),
+        "tag": lease.tag(),
+        "pool": lease.pool(),
+        "class_bytes": lease.class_bytes(),
+        "bytes": lease.bytes(),
+        "site": lease.site().to_string(),
+        "touched": lease.crumbs().collect::<Vec<_>>(),
     })
 }
 

@@ -5,10 +5,14 @@ use super::View;
 use crate::observe::ledger::{PoolEntry, TagEntry};
 use crate::observe::monitor::Event;
 use crate::observe::snapshot::Snapshot;
+use crate::pool::records::LeaseRecord;
 use crate::pool::{DropReason, Imbalance};
 use core::cmp::Reverse;
 use core::fmt::{self, Display, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Leases that are shown: more would hide what stands below.
+const OLDEST: usize = 20;
 
 const PAGE: &str = include_str!("page.html");
 
@@ -41,6 +45,7 @@ fn write_body(out: &mut String, view: &View<'_>, path: &str, now: SystemTime) ->
     )?;
     tags(out, snapshot)?;
     pools(out, snapshot)?;
+    leases(out, view.leases.unwrap_or_default())?;
     imbalances(out, &view.imbalances)?;
     out.write_str("</main>")
 }
@@ -179,6 +184,27 @@ fn pools(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     out.write_str("</tbody></table></section>\n")
 }
 
+fn leases(out: &mut String, leases: &[LeaseRecord]) -> fmt::Result {
+    if leases.is_empty() {
+        return Ok(());
+    }
+    out.write_str("<section><h2>Oldest leases<small>of those that are sampled</small></h2>")?;
+    head(out, &["taken at", "tag", "pool", "touched"], &["out for", "size"])?;
+    for lease in leases.iter().take(OLDEST) {
+        let (site, pool) = (lease.site().to_string(), PoolName(lease.pool(), lease.class_bytes()));
+        let tag = if lease.tag().is_empty() { "–" } else { lease.tag() };
+        write!(out, "<tr><td class=\"site\">{}</td><td>{}</td><td>{pool}</td><td>", Text(&site), Text(tag))?;
+        for (at, crumb) in lease.crumbs().enumerate() {
+            write!(out, "{}{}", if at == 0 { "" } else { ", " }, Text(crumb))?;
+        }
+        let seconds = lease.age().as_secs();
+        write!(out, "</td><td class=\"n\">{}</td>", Age(seconds))?;
+        number(out, lease.bytes(), Bytes(lease.bytes()))?;
+        out.write_str("</tr>\n")?;
+    }
+    out.write_str("</tbody></table></section>\n")
+}
+
 fn imbalances(out: &mut String, imbalances: &[Imbalance]) -> fmt::Result {
     if imbalances.is_empty() {
         return Ok(());
@@ -254,6 +280,19 @@ impl Display for Bytes {
     }
 }
 
+/// Seconds as people read them.
+struct Age(u64);
+
+impl Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            seconds @ ..120 => write!(f, "{seconds} s"),
+            seconds @ ..7200 => write!(f, "{} min", seconds / 60),
+            seconds => write!(f, "{} h", seconds / 3600),
+        }
+    }
+}
+
 /// Hits in percent of all.
 struct Rate(u64, u64);
 
@@ -270,7 +309,7 @@ impl Display for Rate {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bytes, Rate, Text};
+    use super::{Age, Bytes, Rate, Text};
 
     #[test]
     fn text_holds_no_markup() {
@@ -283,6 +322,8 @@ mod tests {
     fn numbers_are_as_people_read_them() {
         let bytes = [0, 1023, 1024, 1536, 100 << 10, 5 << 30, u64::MAX].map(|bytes| Bytes(bytes).to_string());
         assert_eq!(bytes, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "5.0 GiB", "16777216 TiB"]);
+        let ages = [0, 119, 120, 7199, 7200].map(|seconds| Age(seconds).to_string());
+        assert_eq!(ages, ["0 s", "119 s", "2 min", "119 min", "2 h"]);
         let rates = [(0, 0), (0, 5), (99_999, 1), (5, 0)].map(|(hits, misses)| Rate(hits, misses).to_string());
         assert_eq!(rates, ["–", "0.00 %", "99.99 %", "100.00 %"]);
     }
