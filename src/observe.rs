@@ -2,6 +2,7 @@
 //!
 //! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
 
+mod dump;
 mod families;
 mod ledger;
 #[cfg(feature = "metrics")]
@@ -13,8 +14,11 @@ mod pprof;
 mod snapshot;
 mod text;
 
+pub use crate::pool::Imbalance;
+pub use crate::pool::tagged::{TaggedFuture, tagged, tagged_future};
 #[doc(no_inline)]
 pub use crate::pool::{Reclaims, Times};
+pub use dump::{Dump, DumpDiff, Growth};
 pub use ledger::{Ledger, PoolEntry, TagEntry};
 #[cfg(all(feature = "observe", feature = "tokio"))]
 pub use monitor::Sampling;

@@ -4,7 +4,7 @@
 #[path = "monitor/series.rs"]
 mod series;
 
-use ebbtide::observe::{BadRule, Burst, Change, Event, Monitor, Periodic, Rule, Severity, SlowLeak, Subject};
+use ebbtide::observe::{BadRule, Burst, Change, Dump, Event, Monitor, Periodic, Rule, Severity, SlowLeak, Subject};
 use proptest::prelude::*;
 use series::{Bench, HOUR, MB, MINUTE, TAG, leak, noise, ramp, saw};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -256,7 +256,7 @@ fn dumps_are_made_at_once_and_within_their_limits() {
     let dumps = Arc::new(Mutex::new(Vec::new()));
     let builder = || {
         let dumps = Arc::clone(&dumps);
-        let dump = move |event: &Event| dumps.lock().unwrap().push(event.at);
+        let dump = move |event: &Event, _: &Dump| dumps.lock().unwrap().push(event.at);
         Monitor::builder().cool_down(Duration::ZERO).on_dump(dump)
     };
     let run = |builder| {
@@ -278,7 +278,7 @@ fn dumps_are_made_at_once_and_within_their_limits() {
 fn a_hint_makes_no_dump() {
     let dumps = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&dumps);
-    let bench = Bench::of(Monitor::builder().on_dump(move |_| {
+    let bench = Bench::of(Monitor::builder().on_dump(move |_, _| {
         counted.fetch_add(1, Ordering::Relaxed);
     }));
     bench.run(0.0, 2.0 * HOUR, 5.0, |at| 100.0 * MB + series::sine(30.0 * MB, 30.0 * MINUTE, at));

@@ -1,6 +1,6 @@
 //! Reading the books: an entry for each tag and each pool, handed to a closure, so that reading allocates nothing.
 
-use crate::pool::{PoolStats, each_pool};
+use crate::pool::{Imbalance, PoolStats, TagBooks, each_imbalance, each_pool, each_tag, unaudited};
 
 /// What the process's pools have lent and keep, by tag and by pool.
 ///
@@ -55,7 +55,7 @@ pub struct PoolEntry {
     pub pool: &'static str,
     /// For a size class of a buffer pool, the size of its buffers in bytes; else 0.
     pub class_bytes: u64,
-    /// Its numbers.
+    /// Its numbers. The charged bytes of a size class are its own, not those of the bound that all classes share.
     pub stats: PoolStats,
 }
 
@@ -81,6 +81,24 @@ impl PoolEntry {
     }
 }
 
+impl TagEntry {
+    fn of(books: &TagBooks) -> Self {
+        let &TagBooks { name, taken, back, escaped, imbalances, tasks } = books;
+        let outstanding = taken.without(back, escaped);
+        Self {
+            tag: name,
+            outstanding: outstanding.values,
+            outstanding_bytes: outstanding.bytes,
+            taken: taken.values,
+            taken_bytes: taken.bytes,
+            escaped: escaped.values,
+            escaped_bytes: escaped.bytes,
+            imbalances,
+            tasks,
+        }
+    }
+}
+
 impl Ledger {
     /// The books of this process.
     #[must_use]
@@ -91,14 +109,32 @@ impl Ledger {
     /// Hands the entry of each tag to `look`, in the order in which tags were first seen.
     ///
     /// **Cost**: a look at each thread's counters for each tag; no allocation.
-    pub fn each_tag(&self, look: impl FnMut(&TagEntry)) {
-        let _ = look;
+    pub fn each_tag(&self, mut look: impl FnMut(&TagEntry)) {
+        each_tag(|books| look(&TagEntry::of(&books)));
     }
 
-    /// Hands the entry of each pool to `look`, in no order.
+    /// Hands what requests left out when they had ended to `look`: a line for each tag and pool, the first 64 that were seen.
+    /// [`TagEntry::imbalances`] counts all.
+    ///
+    /// A request is audited for what it takes under tags while it is [current](crate::request::with_current), as it is in
+    /// all that the http layer polls. What still is with a scope that outlived its guard is not out: it is looked at when
+    /// everything that the request owns was given back. A response frame that the server has not written yet is out.
+    pub fn each_imbalance(&self, look: impl FnMut(&Imbalance)) {
+        each_imbalance(look);
+    }
+
+    /// Values that requests took under a tag and that were not audited, for lack of room: it is there for 1,024 requests at once
+    /// that take something under a tag, and for 8 pairs of tag and pool in each.
+    #[must_use]
+    pub fn unaudited(&self) -> u64 {
+        unaudited()
+    }
+
+    /// Hands the entry of each pool to `look`, in no order; of a buffer pool, one for each size class that it has used, and one for
+    /// buffers that it does not keep.
     ///
     /// **Cost**: a lock for each pool, and a look at each thread's values; no allocation.
     pub fn each_pool(&self, mut look: impl FnMut(&PoolEntry)) {
-        each_pool(|pool, stats| look(&PoolEntry { pool, class_bytes: 0, stats }));
+        each_pool(|pool, class_bytes, stats| look(&PoolEntry { pool, class_bytes, stats }));
     }
 }

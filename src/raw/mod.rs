@@ -10,7 +10,8 @@
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
 //! | `chain`, `tally`, `magazine`, `magazines`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
 //! | `shell` | a node whose value was taken out, to be filled again |
-//! | `barrier`, `threads` | a fence that costs one side only; dense numbers for threads |
+//! | `barrier`, `threads`, `watch` | a fence that costs one side only; dense numbers for threads; whether they are watched |
+//! | `audit` | what single requests have out, in a table of words |
 //! | `lease` | the one owner of a node that is lent |
 //! | `shared`, `view` | a reference count inside a pooled node; parts of the bytes of one |
 //! | `segment`, `room` | bytes of which only written ones show; room filled |
@@ -23,6 +24,7 @@
 
 #[cfg(feature = "allocator-api2")]
 pub mod allocator;
+pub mod audit;
 pub mod barrier;
 pub mod boxed;
 pub mod chain;
@@ -53,3 +55,4 @@ pub mod threads;
 pub mod tiers;
 pub mod unwind;
 pub mod view;
+pub mod watch;

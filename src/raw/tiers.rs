@@ -19,6 +19,7 @@ use super::depot::{Depot, Load, Push};
 use super::magazine::Magazine;
 use super::magazines::{Magazines, all_in, exchanged, try_push};
 use super::threads::{self, EndingThread};
+use super::watch;
 use crate::sync::{Ordering, count};
 use core::fmt;
 use core::ptr::NonNull;
@@ -71,8 +72,17 @@ impl<P> Tiers<P> {
     where
         P: Homed,
     {
-        // SAFETY: it is this thread's number, or none.
-        unsafe { self.take_at_hand(threads::number_so_far()) }
+        // SAFETY: it is this thread's number, or none, by (a) of `watch`.
+        unsafe { self.take_at_hand(watch::number_to_take()) }
+    }
+
+    /// As `take_here`, for a thread whose takes are watched.
+    pub fn take_watched_here(&self) -> Option<Box<Node<P>>>
+    where
+        P: Homed,
+    {
+        // SAFETY: it is this thread's number.
+        unsafe { self.take_at_hand(threads::number()) }
     }
 
     /// Takes an idle node, wherever this thread can find one without asking others, after `take_here` found none.

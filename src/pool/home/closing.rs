@@ -65,8 +65,16 @@ impl<T: Send + 'static> Home<T> {
 }
 
 impl<T: Send + 'static> registry::Idle for Home<T> {
-    fn entry(&self) -> (&'static str, PoolStats) {
-        (self.settings.name, self.stats())
+    fn id(&self) -> u32 {
+        self.id
+    }
+
+    fn label(&self) -> (&'static str, u64) {
+        (self.settings.name, self.settings.class_bytes as u64)
+    }
+
+    fn own_stats(&self) -> PoolStats {
+        self.stats_alone()
     }
 
     fn thread_ends(&self, thread: &EndingThread) {
