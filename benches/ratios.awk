@@ -15,15 +15,19 @@ function middle(name,    i, list) {
     return sorted_middle(list, rounds[name])
 }
 
-# `buffer/ebbtide/512` is measured beside `buffer/vec_to_bytes/512`, `pool/costly/ebbtide` beside `pool/costly/fresh`.
-function group_of(name) {
-    sub(/^buffer\/[^\/]*/, "buffer", name) || sub(/\/[^\/]*$/, "", name)
+# `buffer/ebbtide/512` is measured beside `buffer/vec_to_bytes/512`, `http/hyper/ebbtide/16` beside `http/hyper/bare/16`,
+# `pool/costly/ebbtide` beside `pool/costly/fresh`.
+function group_of(name,    parts, count) {
+    count = split(name, parts, "/")
+    if (parts[1] == "buffer") return parts[1] "/" parts[3]
+    if (parts[1] == "http" || parts[1] == "compress") return parts[1] "/" parts[2] "/" parts[4]
+    sub(/\/[^\/]*$/, "", name)
     return name
 }
 
 BEGIN { unit["ns"] = 1; unit["µs"] = 1000; unit["ms"] = 1000000 }
 
-/^(pool|buffer|arena|request)\// { name = $1 }
+/^(pool|buffer|arena|request|http|compress)\// { name = $1 }
 
 /time: +\[/ {
     sub(/.*time: +\[/, "")

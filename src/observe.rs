@@ -2,6 +2,8 @@
 //!
 //! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
 
+#[cfg(feature = "console")]
+mod console;
 mod dump;
 mod families;
 mod ledger;
@@ -18,6 +20,8 @@ pub use crate::pool::Imbalance;
 pub use crate::pool::tagged::{TaggedFuture, tagged, tagged_future};
 #[doc(no_inline)]
 pub use crate::pool::{Reclaims, Times};
+#[cfg(feature = "console")]
+pub use console::Console;
 pub use dump::{Dump, DumpDiff, Growth};
 pub use ledger::{Ledger, PoolEntry, TagEntry};
 #[cfg(all(feature = "observe", feature = "tokio"))]

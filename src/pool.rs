@@ -126,7 +126,7 @@ pub(crate) use audit::{Account, each_imbalance, find_by, unaudited};
 pub(crate) use books::{LiveTask, TAGS, TagBooks, each_tag, tag};
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
-pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back};
+pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back, give_back_fixed};
 pub(crate) use hooks::FixedHooks;
 pub(crate) use reclaims::timed_request;
 pub(crate) use registry::each_pool;

@@ -5,6 +5,7 @@
 //! child stops too, so that none is left behind by a parent that was killed.
 
 use crate::serve::{self, Mode, Outstanding, Settings};
+use ebbtide::bench::{live, peak, processor_time, reset_peak, resident_bytes, totals};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
@@ -29,14 +30,14 @@ pub struct Report {
 
 impl Report {
     fn now(ledger: &serve::Ledger) -> Self {
-        let totals = ebbtide::bench::totals();
+        let totals = totals();
         Self {
-            allocations: totals.allocations + totals.reallocations,
+            allocations: totals.calls(),
             bytes: totals.bytes,
-            live: ebbtide::bench::live(),
-            peak: ebbtide::bench::peak(),
-            resident: resident(),
-            processor: processor(),
+            live: live(),
+            peak: peak(),
+            resident: resident_bytes(),
+            processor: processor_time().map(|time| time.as_secs_f64()),
             outstanding: ledger.outstanding(),
         }
     }
@@ -44,22 +45,6 @@ impl Report {
     pub fn is_clear(&self) -> bool {
         self.outstanding.iter().all(|number| number.out == 0)
     }
-}
-
-/// The resident set in bytes, as Linux tells it.
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-}
-
-/// User and system time in seconds, as Linux tells it: in ticks, of which x86-64 and AArch64 have 100 a second.
-fn processor() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The name in parentheses may hold blanks. After it, user and system time are the 12th and 13th field.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let mut ticks = || fields.next()?.parse::<f64>().ok();
-    Some((ticks()? + ticks()?) / 100.0)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -87,7 +72,7 @@ pub async fn run(mode: Mode, settings: &Settings) -> io::Result<()> {
 fn talk(ledger: &serve::Ledger) -> io::Result<()> {
     for line in io::stdin().lock().lines() {
         match line?.as_str() {
-            "reset" => ebbtide::bench::reset_peak(),
+            "reset" => reset_peak(),
             "report" => {}
             _ => break,
         }

@@ -4,6 +4,7 @@ use crate::documents::Input;
 use crate::serve::{Mode, Settings};
 use lexopt::prelude::{Long, Short, ValueExt};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub const HELP: &str = "\
 ingest: an axum service that sums up JSON documents, three times over, to see what ebbtide changes.
@@ -12,8 +13,8 @@ ingest: an axum service that sums up JSON documents, three times over, to see wh
     cargo run --release --example ingest -- --quick         the same in under 20 seconds, less exact
     cargo run --release --example ingest -- --serve ebbtide just the service, for curl or a load tool
 
-Modes: `floor` reads and drops every frame and answers nothing; what it costs, any axum server costs. `plain` takes axum's
-`Bytes` and builds its summary in standard types. `ebbtide` does the same work in request memory that flows back. `copying`
+Modes: `floor` reads and drops every frame and answers nothing; what it costs, any axum server costs. `plain` takes its
+body as axum's `Bytes` does and builds its summary in standard types. `ebbtide` does the same work in request memory that flows back. `copying`
 is plain with each frame of the body copied at once by hand; it appears in the scene with trickled uploads only.
 
 The demonstration starts itself once for each mode, drives all three with real HTTP over loopback in interleaved rounds,
@@ -26,6 +27,8 @@ DEMONSTRATION
                         examples/data/metadata.json and pieces of it. Broken and empty files are sent as they are.
     --rounds N          interleaved rounds                                [15, quick: 5]
     --connections N     connections kept alive to each mode               [8]
+    --quiet SECONDS     until memory is looked at, after the load and
+                        after each scene                                  [5, quick: 1]
 
 SERVICE
     --serve MODE        serve one mode until Ctrl-C or SIGTERM: floor, plain, copying or ebbtide
@@ -64,7 +67,15 @@ pub struct Demonstration {
     pub input: Input,
     pub rounds: usize,
     pub connections: usize,
+    quiet: Option<u64>,
     pub settings: Settings,
+}
+
+impl Demonstration {
+    /// How long a child is left alone before its memory is looked at.
+    pub fn quiet(&self) -> Duration {
+        Duration::from_secs(self.quiet.unwrap_or(if self.quick { 1 } else { 5 }))
+    }
 }
 
 /// Reads the command line.
@@ -78,6 +89,7 @@ pub fn wish() -> Result<Wish, lexopt::Error> {
             Long("input") => wanted.input = input(arguments.value()?),
             Long("rounds") => wanted.rounds = Some(at_least_one(arguments.value()?)?),
             Long("connections") => wanted.connections = at_least_one(arguments.value()?)?,
+            Long("quiet") => wanted.quiet = Some(arguments.value()?.parse()?),
             Long("serve") => wanted.serve = Some(arguments.value()?.parse()?),
             Long("child") => wanted.child = Some(arguments.value()?.parse()?),
             Long("listen") => wanted.listen = arguments.value()?.parse()?,
@@ -96,6 +108,7 @@ struct Wanted {
     input: Input,
     rounds: Option<usize>,
     connections: usize,
+    quiet: Option<u64>,
     serve: Option<Mode>,
     child: Option<Mode>,
     listen: SocketAddr,
@@ -109,6 +122,7 @@ impl Default for Wanted {
             input: Input::Own,
             rounds: None,
             connections: 8,
+            quiet: None,
             serve: None,
             child: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
@@ -124,7 +138,7 @@ impl Default for Wanted {
 
 impl Wanted {
     fn into_wish(self) -> Wish {
-        let Self { quick, input, connections, listen, settings, .. } = self;
+        let Self { quick, input, connections, quiet, listen, settings, .. } = self;
         if let Some(mode) = self.child {
             return Wish::Child { mode, settings };
         }
@@ -132,7 +146,7 @@ impl Wanted {
             return Wish::Serve { mode, listen, settings: Settings { show_log: true, ..settings } };
         }
         let rounds = self.rounds.unwrap_or(if quick { 5 } else { 15 });
-        Wish::Demonstrate(Demonstration { quick, input, rounds, connections, settings })
+        Wish::Demonstrate(Demonstration { quick, input, rounds, connections, quiet, settings })
     }
 }
 

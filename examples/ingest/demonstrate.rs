@@ -16,16 +16,14 @@ use std::time::{Duration, Instant};
 struct Spans {
     warm_up: Duration,
     round: Duration,
-    idle: Duration,
 }
 
 impl Spans {
-    const FULL: Self = Self::of(1500, 1300, 5000);
-    const QUICK: Self = Self::of(300, 350, 1000);
+    const FULL: Self = Self::of(1500, 1300);
+    const QUICK: Self = Self::of(300, 350);
 
-    const fn of(warm_up: u64, round: u64, idle: u64) -> Self {
-        let millis = Duration::from_millis;
-        Self { warm_up: millis(warm_up), round: millis(round), idle: millis(idle) }
+    const fn of(warm_up: u64, round: u64) -> Self {
+        Self { warm_up: Duration::from_millis(warm_up), round: Duration::from_millis(round) }
     }
 }
 
@@ -115,8 +113,8 @@ async fn measure(
     for player in &mut players {
         player.after = Some(player.child.report().await?);
     }
-    eprintln!("{} idle seconds ..\n", spans.idle.as_secs());
-    tokio::time::sleep(spans.idle).await;
+    eprintln!("{} quiet seconds ..\n", wish.quiet().as_secs());
+    tokio::time::sleep(wish.quiet()).await;
     for player in &mut players {
         player.idle = Some(player.child.report().await?);
     }
@@ -151,7 +149,7 @@ async fn scenes(wish: &Demonstration, document: &Document) -> io::Result<Vec<(Mo
     let mut scenes = Vec::new();
     for mode in Mode::TRICKLED {
         eprintln!("{} clients trickle their uploads to {} ..", trickle::CLIENTS, mode.name());
-        scenes.push((mode, trickle::play(mode, &wish.settings, document).await?));
+        scenes.push((mode, trickle::play(mode, &wish.settings, document, wish.quiet()).await?));
     }
     Ok(scenes)
 }

@@ -7,6 +7,7 @@ use crate::answer::Problem;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -20,6 +21,7 @@ pub type Request = axum::http::Request<Body>;
 /// Who is asking; the quota counts by it. A real service would take it from a verified token.
 pub const CLIENT: HeaderName = HeaderName::from_static("x-client");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ID_DIGITS: usize = 16;
 
 /// One interceptor, whatever carries it.
 pub trait Step: Clone + Send + Sync + 'static {
@@ -53,6 +55,8 @@ struct LogShared {
     to_stderr: bool,
     /// One line, kept from request to request: it is written in one go, so that lines never mix.
     line: Mutex<String>,
+    /// Where the next ids are written: headers are slices of it, so that not each of them is an allocation.
+    ids: Mutex<BytesMut>,
 }
 
 /// What the log wants to know about one request.
@@ -86,12 +90,21 @@ impl AccessLog {
         // The low bits are left to count, so that ids of one start do not repeat those of the last.
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let next_id = AtomicU64::new(since_epoch.as_secs() << 32);
-        Self { shared: Arc::new(LogShared { next_id, to_stderr, line: Mutex::new(String::new()) }) }
+        Self { shared: Arc::new(LogShared { next_id, to_stderr, line: Mutex::default(), ids: Mutex::default() }) }
+    }
+
+    fn id_header(&self, id: u64) -> Option<HeaderValue> {
+        let mut ids = self.shared.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.capacity() < ID_DIGITS {
+            ids.reserve(64 * ID_DIGITS);
+        }
+        write!(ids, "{id:0ID_DIGITS$x}").ok()?;
+        HeaderValue::from_maybe_shared(ids.split().freeze()).ok()
     }
 
     fn format(entry: &Entry, outcome: &str, line: &mut String) -> fmt::Result {
         let micros = entry.started.map_or(0, |started| started.elapsed().as_micros());
-        write!(line, "{:016x} {} ", entry.id, entry.what)?;
+        write!(line, "{:0ID_DIGITS$x} {} ", entry.id, entry.what)?;
         match entry.status {
             Some(status) => write!(line, "{}", status.as_u16())?,
             None => line.push('-'),
@@ -116,11 +129,8 @@ impl Step for AccessLog {
 
     fn after(&self, entry: &mut Entry, response: &mut Response) {
         entry.status = Some(response.status());
-        let mut digits = [0; 16];
-        if write!(&mut digits[..], "{:016x}", entry.id).is_ok() {
-            if let Ok(id) = HeaderValue::from_bytes(&digits) {
-                response.headers_mut().insert(REQUEST_ID, id);
-            }
+        if let Some(id) = self.id_header(entry.id) {
+            response.headers_mut().insert(REQUEST_ID, id);
         }
     }
 

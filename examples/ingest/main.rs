@@ -5,13 +5,14 @@
 //! | `summary`, `table`, `memory`, `answer` | the work of a request: one walk over a document, the same in every mode |
 //! | `interceptors` | access log, token check, quota |
 //! | `plain`, `pooled` | the modes: who owns body, summary, states and response |
-//! | `serve`, `child` | a service on a socket; one in a process of its own |
+//! | `serve`, `child`, `allocator` | a service on a socket; one in a process of its own, with a heap that counts |
 //! | `documents`, `client`, `load`, `conduct`, `trickle` | what is sent, and how |
-//! | `stats`, `report`, `demonstrate`, `cli` | what is made of it |
+//! | `report`, `demonstrate`, `cli` | what is made of it |
 
 // `pub` here says what other files of the example may use; nothing outside can reach any of it.
 #![allow(unreachable_pub)]
 
+mod allocator;
 mod answer;
 mod child;
 mod cli;
@@ -27,22 +28,17 @@ mod plain;
 mod pooled;
 mod report;
 mod serve;
-mod stats;
 mod summary;
 mod table;
 mod trickle;
 
 use cli::Wish;
-use ebbtide::bench::CountingAllocator;
 use serve::{Ledger, Mode, Settings};
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 
 fn main() -> ExitCode {
     let outcome = match cli::wish() {

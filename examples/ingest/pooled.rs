@@ -7,12 +7,13 @@ use crate::memory::InArena;
 use crate::serve::{Outstanding, Settings, give_way, too_large};
 use crate::summary::{Summary, expected_paths};
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::body::{Body, HttpBody};
+use axum::extract::State;
 use axum::handler::Handler;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use ebbtide::http::{BodyRejection, PooledBody, ScopeLayer};
+use ebbtide::http::{CollectError, Limits, ScopeLayer, collect};
 use ebbtide::tokio::{Trimming, trim_every};
 use ebbtide::{BufferPool, Chain, Ending, Interceptor, Outcome, Reset, Scope, Scopes, Verdict};
 use std::ops::ControlFlow;
@@ -35,23 +36,28 @@ pub fn router(settings: &Settings) -> (Router, Ledger) {
         .with(Carried(TokenCheck::new(&settings.token)))
         .with(Carried(Quota::new(settings.quota)));
     // The first is the outermost.
-    let layers = (ScopeLayer::with(scopes.clone()).chain(interceptors), DefaultBodyLimit::max(settings.body_limit));
-    let router = Router::new().route("/ingest", post(ingest.layer(layers)));
+    let layer = ScopeLayer::with(scopes.clone()).chain(interceptors);
+    let router = Router::new().route("/ingest", post(ingest.layer(layer))).with_state(settings.body_limit);
     let trimming = Arc::new([trim_every(buffers.clone(), TRIM_EVERY), trim_every(scopes.clone(), TRIM_EVERY)]);
     (router, Ledger { scopes, buffers, _trimming: trimming })
 }
 
-async fn ingest(scope: Scope, body: Result<PooledBody, BodyRejection>) -> Response {
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) => return refused(&rejection),
+/// The extractor `PooledBody` would do, but asks axum for its limit, whose layer allocates four times a request.
+async fn ingest(scope: Scope, State(limit): State<usize>, body: Body) -> Response {
+    if body.size_hint().lower() > limit as u64 {
+        return too_large();
+    }
+    let mut collected = match collect(body, scope.buffers(), Limits::new(limit)).await {
+        Ok(collected) => collected,
+        Err(error) => return refused(&error),
     };
+    let body = collected.contiguous();
     let (mut nodes, mut rest) = (scope.arena(), scope.arena());
-    let summary = match Summary::of(&body, InArena::new(expected_paths(&body), &mut nodes, &mut rest)) {
+    let summary = match Summary::of(body, InArena::new(expected_paths(body), &mut nodes, &mut rest)) {
         Ok(summary) => summary,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &Problem::in_document(&error)),
     };
-    give_way(&body).await;
+    give_way(body).await;
     let mut json = scope.buffers().get(summary.expected_json());
     match serde_json::to_writer(&mut json, &summary.json()) {
         Ok(()) => {
@@ -62,8 +68,8 @@ async fn ingest(scope: Scope, body: Result<PooledBody, BodyRejection>) -> Respon
     }
 }
 
-fn refused(rejection: &BodyRejection) -> Response {
-    match rejection.status() {
+fn refused(error: &CollectError<axum::Error>) -> Response {
+    match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         status => refusal(status, &Problem::new("the body could not be read")),
     }

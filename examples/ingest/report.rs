@@ -6,9 +6,9 @@ use crate::conduct::{ABORTED, Answers, Refusal};
 use crate::documents::Document;
 use crate::load::Measured;
 use crate::serve::Mode;
-use crate::stats::{Interval, median, percentile};
 use crate::trickle::{self, Scene};
 use axum::http::StatusCode;
+use ebbtide::bench::{Interval, median, percentile};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ impl Figures {
         Self {
             mode,
             requests: measured.requests,
-            p50: percentile(&measured.latencies, 0.50),
-            p99: percentile(&measured.latencies, 0.99),
+            p50: percentile(&measured.latencies, 0.50).unwrap_or_default(),
+            p99: percentile(&measured.latencies, 0.99).unwrap_or_default(),
             allocations: (after.allocations - before.allocations) as f64 / requests,
             bytes: (after.bytes - before.bytes) as f64 / requests,
             peak: after.peak,
@@ -203,9 +203,7 @@ fn times(value: f64, to: f64) -> String {
 /// Requests/s of ebbtide to plain, each round with its own neighbour: what slows the machine slows both.
 fn speed(figures: &[Figures]) -> Interval {
     let (plain, ebbtide) = (of(figures, Mode::Plain), of(figures, Mode::Ebbtide));
-    let ratios: Vec<f64> =
-        ebbtide.per_second.iter().zip(&plain.per_second).map(|(ebbtide, plain)| ebbtide / plain).collect();
-    Interval::of(&ratios)
+    Interval::of_ratios(&ebbtide.per_second, &plain.per_second)
 }
 
 /// How many times fewer bytes ebbtide allocates than plain: above the floor, and with it.
@@ -224,10 +222,12 @@ pub fn scenes(scenes: &[(Mode, Scene)], document: &Document) -> bool {
     println!("\n{clients} clients, each sends {name} ({length} bytes) in pieces of {piece} bytes, one in {pace} ms:");
     for (mode, scene) in scenes {
         println!(
-            "{:<8} peak live heap {:>6} MB above the {} MB of idle connections; {} x 200, then {} x 429 over the quota",
+            "{:<8} peak live heap {:>6} MB above the {} MB of idle connections, RSS {} MB in the quiet after it; \
+             {} x 200, then {} x 429 over the quota",
             mode.name(),
             megabytes(scene.peak),
             megabytes(scene.idle),
+            scene.resident.map_or("?".to_owned(), megabytes),
             scene.answered,
             scene.refused,
         );

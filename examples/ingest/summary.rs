@@ -49,9 +49,9 @@ impl<'m, M: Memory<'m>> Summary<M> {
 }
 
 /// How many nodes to make room for at first. A node for each 32 bytes is right for small documents with many names;
-/// large ones repeat themselves.
+/// large ones repeat themselves, and the largest still have one for each few hundred bytes.
 pub fn expected_paths(document: &[u8]) -> usize {
-    (document.len() / 32).clamp(8, 128)
+    (document.len() / 32).clamp(8, 128).max(document.len() / 384).min(MOST_PATHS)
 }
 
 /// What kinds of value stood at a path, one bit a kind.

@@ -33,14 +33,16 @@ pub struct Scene {
     /// Peak live heap above what the idle connections held.
     pub peak: u64,
     pub idle: u64,
+    /// Bytes in main memory a while after the scene, its connections closed. Where the system tells.
+    pub resident: Option<u64>,
     /// Uploads that were answered with 200, and requests after them that were refused with 429.
     pub answered: usize,
     pub refused: usize,
     pub last: Report,
 }
 
-/// Plays the scene against a fresh child of `mode`.
-pub async fn play(mode: Mode, settings: &Settings, document: &Document) -> io::Result<Scene> {
+/// Plays the scene against a fresh child of `mode`, and then leaves it alone for `quiet`.
+pub async fn play(mode: Mode, settings: &Settings, document: &Document, quiet: Duration) -> io::Result<Scene> {
     let mut child = Served::start(mode, &Settings { quota: QUOTA, ..settings.clone() }).await?;
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
@@ -55,8 +57,10 @@ pub async fn play(mode: Mode, settings: &Settings, document: &Document) -> io::R
     for mut client in clients {
         refused += usize::from(client.send_at_once(b"{}").await? == Some(StatusCode::TOO_MANY_REQUESTS));
     }
+    tokio::time::sleep(quiet).await;
+    let resident = child.report().await?.resident;
     let last = child.stop().await?;
-    Ok(Scene { peak, idle, answered, refused, last })
+    Ok(Scene { peak, idle, resident, answered, refused, last })
 }
 
 async fn trickle_all(clients: Vec<Trickler>, document: &Document) -> io::Result<(Vec<Trickler>, usize)> {

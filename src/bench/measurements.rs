@@ -2,7 +2,7 @@
 
 use super::report::{AllocReport, totals};
 use criterion::measurement::{Measurement, ValueFormatter};
-use criterion::{BenchmarkGroup, Throughput};
+use criterion::{Criterion, Throughput};
 use std::hint::black_box;
 
 /// A measurement that reads the heap's counts.
@@ -32,9 +32,8 @@ pub trait Counted: Measurement {
 /// static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 ///
 /// fn texts(c: &mut Criterion<Allocations>) {
-///     let mut group = c.benchmark_group("texts");
-///     bench_or_zero(&mut group, "format", || format!("{:>200}", 7));
-///     bench_or_zero(&mut group, "sum", || 3 + 4);
+///     bench_or_zero(c, "texts/format", || format!("{:>200}", 7));
+///     bench_or_zero(c, "texts/sum", || 3 + 4);
 /// }
 ///
 /// criterion_group! { name = benches; config = Criterion::default().with_measurement(Allocations); targets = texts }
@@ -68,23 +67,19 @@ const WARM_UP: usize = 1000;
 /// Calls in which nothing must be allocated to pass for zero.
 const CALLS: usize = 1000;
 
-/// Benches `routine`, unless it allocates nothing once it is warm: then its line says zero, and criterion is not asked, which
-/// makes no estimate of it. True if criterion was asked.
+/// Benches `routine` under the name `id`, unless it allocates nothing once it is warm: then its line says zero, and criterion
+/// is not asked, which makes no estimate of it. True if criterion was asked.
 ///
 /// **Cost**: 2,000 calls of `routine`, beside criterion's.
-pub fn bench_or_zero<M: Counted, R>(
-    group: &mut BenchmarkGroup<'_, M>,
-    name: &str,
-    mut routine: impl FnMut() -> R,
-) -> bool {
+pub fn bench_or_zero<M: Counted + 'static, R>(c: &mut Criterion<M>, id: &str, mut routine: impl FnMut() -> R) -> bool {
     (0..WARM_UP).for_each(|_| drop(black_box(routine())));
     let before = totals();
     (0..CALLS).for_each(|_| drop(black_box(routine())));
     if M::part(totals().since(before)) == 0 {
-        println!("{name:<24}0 {} in each of {CALLS} calls", M::UNIT);
+        println!("{id}\n{:24}none:   [0 {} in each of {CALLS} calls]", "", M::UNIT);
         return false;
     }
-    group.bench_function(name, |bencher| bencher.iter(&mut routine));
+    c.bench_function(id, |bencher| bencher.iter(&mut routine));
     true
 }
 

@@ -110,6 +110,9 @@ impl<'a> Profile<'a> {
             let kind = tables.value_type(name, unit);
             tables.add(1, &kind);
         }
+        // One mapping, with functions, files and lines: so a viewer looks for no binary to find them in.
+        let mapping = Message::new().number(1, 1).number(5, tables.string("ebbtide"));
+        tables.add(3, &mapping.number(7, 1).number(8, 1).number(9, 1));
         self.tags(&mut tables);
         self.pools(&mut tables);
         let nanos = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
@@ -212,7 +215,7 @@ impl Tables {
         self.locations.insert(name, number);
         self.add(5, &Message::new().number(1, number).number(2, name).number(4, file));
         let line = Message::new().number(1, number).number(2, line.into());
-        self.add(4, &Message::new().number(1, number).message(4, &line));
+        self.add(4, &Message::new().number(1, number).number(2, 1).message(4, &line));
         number
     }
 

@@ -15,7 +15,7 @@ mod shells;
 
 pub(crate) use closing::Ending;
 use lent::UNCHARGED;
-pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, take_out};
+pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, give_back_fixed, take_out};
 use shells::Shells;
 
 use super::budget::Budget;
@@ -118,6 +118,11 @@ impl<T: Send + 'static> Home<T> {
 
     pub(crate) fn shells(&self) -> &Magazines<Shell<T>> {
         self.shells.magazines()
+    }
+
+    /// Whether somebody looks for faults in what comes back.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.settings.debug != PoolDebug::none()
     }
 
     pub(crate) fn tiers(&self) -> &Tiers<Lent<T>> {
