@@ -55,6 +55,22 @@ closing() {
     ((${#failures[@]} == 0))
 }
 
+# have_tool COMMAND PACKAGE: whether the command is there, if need be from Debian's package.
+have_tool() {
+    command -v "$1" >/dev/null && return
+    [[ $(id -u) == 0 ]] && apt-get install -y --no-install-recommends "$2" >/dev/null 2>&1
+    command -v "$1" >/dev/null
+}
+
+# step_with COMMAND PACKAGE TITLE STEP..: a step that wants a tool; without it, it is skipped.
+step_with() {
+    if have_tool "$1" "$2"; then
+        step "${@:3}"
+    else
+        skip "$3" "$1 is not there, and Debian's package $2 does not install"
+    fi
+}
+
 # The features that Cargo.toml declares.
 features() {
     awk '/^\[/ { inside = ($0 == "[features]") } inside && /^[a-z0-9_-]+ *=/ { print $1 }' Cargo.toml | grep -vx default

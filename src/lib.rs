@@ -22,6 +22,8 @@
 //! }
 //! ```
 //!
+//! The [guide] has a chapter for each subject, and [one](guide::when_not_to) on when not to use it.
+//!
 //! # The house
 //!
 //! | floor | modules | knows |
@@ -32,9 +34,9 @@
 //! | basement | `raw`, private | every unsafe line |
 //! | ground | `sync`, private | std or loom, decided once |
 //!
-//! Beside the stair stand [`bench`](mod@bench) (feature `bench`), which counts what the heap does and compares two ways, and
-//! [`tokio`](mod@tokio) (feature `tokio`), which trims pools from a runtime, keeps background tasks by tag, and waits for a
-//! server's end; with the feature `tracing`, tasks carry the current span.
+//! Beside the stair stand [`observe`], which says who holds memory; [`bench`](mod@bench) (feature `bench`), which counts what the
+//! heap does and compares two ways; and [`tokio`](mod@tokio) (feature `tokio`), which trims pools from a runtime, keeps background
+//! tasks by tag, and waits for a server's end; with the feature `tracing`, tasks carry the current span.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -42,9 +44,12 @@ pub mod arena;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod buffer;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod intercept;
+pub mod observe;
 pub mod pool;
 pub mod request;
 mod sync;

@@ -90,6 +90,8 @@
 //! assert_eq!(pool.stats().drops(DropReason::Damaged), 1);
 //! ```
 
+mod audit;
+mod books;
 mod budget;
 mod builder;
 mod census;
@@ -103,8 +105,10 @@ mod plain;
 mod registry;
 mod reset;
 mod stats;
+pub(crate) mod tagged;
 mod watched;
 
+pub use audit::Imbalance;
 pub use budget::{process_bytes, set_process_limit};
 pub use builder::PoolBuilder;
 pub use debug::PoolDebug;
@@ -116,13 +120,18 @@ pub use guard::Pooled;
 pub use reset::{Reset, Verdict};
 pub use stats::{DropReason, PoolStats};
 
+pub(crate) use audit::{Account, each_imbalance, find_by, unaudited};
+pub(crate) use books::{LiveTask, TAGS, TagBooks, each_tag, tag};
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
 pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back};
 pub(crate) use hooks::FixedHooks;
+pub(crate) use registry::each_pool;
 pub(crate) use reset::both;
 
+use crate::raw::lease::Lease;
 use crate::raw::unwind::Quiet;
+use crate::raw::watch;
 use core::fmt;
 use core::future::poll_fn;
 use std::sync::Arc;
@@ -228,7 +237,37 @@ impl<T: Send + 'static> Pool<T> {
 
     #[cold]
     fn get_slow(&self) -> Pooled<T> {
-        Pooled::new(self.home.take_slow().unwrap_or_else(|| Home::lease_new(&self.home, (self.handle.make)())))
+        if !watch::is_open() {
+            return self.get_watched();
+        }
+        Pooled::new(self.home.take_slow().unwrap_or_else(|| self.make()))
+    }
+
+    fn make(&self) -> Lease<Node<T>> {
+        Home::lease_new(&self.home, (self.handle.make)())
+    }
+
+    /// As `get`, where the short way is shut.
+    #[cold]
+    fn get_watched(&self) -> Pooled<T> {
+        Pooled::new(self.home.noted(self.home.take_watched().unwrap_or_else(|| self.make())))
+    }
+
+    /// As `get`, for what is the crate's own, and taken for nobody in particular.
+    #[inline]
+    pub(crate) fn get_unwatched(&self) -> Pooled<T> {
+        match self.home.take_at_hand() {
+            Some(lease) => Pooled::new(lease),
+            None => self.get_unwatched_slow(),
+        }
+    }
+
+    #[cold]
+    fn get_unwatched_slow(&self) -> Pooled<T> {
+        let taken = if watch::is_open() { self.home.take_slow() } else { self.home.take_watched() };
+        let lease = taken.unwrap_or_else(|| self.make());
+        watch::rest();
+        Pooled::new(lease)
     }
 
     /// Lends an idle value, if there is one.

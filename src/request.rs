@@ -37,5 +37,7 @@ pub use shutdown::{ShuttingDown, Survivors};
 pub use stats::ScopeStats;
 
 pub(crate) use content::Content;
+#[cfg(feature = "http")]
+pub(crate) use current::with_view;
 #[cfg(feature = "tokio")]
 pub(crate) use shutdown::LOOK_EVERY;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ebbtide::bench::{AllocReport, CountingAllocator, live, peak, reset_peak, totals};
 use ebbtide::http::AccessLog;
 use ebbtide::intercept::{Links, Runner};
+use ebbtide::observe::{Ledger, Snapshot};
 use ebbtide::{BufferPool, Chain, DynChain, Interceptor, Pool, Pooled, Reset, Scopes, Verdict, assert_allocs};
 use http::{HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Empty, Full};
@@ -18,6 +19,23 @@ use std::task::{Context, Poll, Waker};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
+
+#[test]
+fn a_scrape_costs_nothing_once_its_memory_is_there() {
+    let pool = Pool::builder().name("scraped").build(|| Vec::<u8>::with_capacity(4096));
+    let lease = pool.get();
+    let (mut snapshot, mut text) = (Snapshot::new(), String::with_capacity(1 << 20));
+    let mut scrape = || {
+        text.clear();
+        snapshot.take(&Ledger::process());
+        snapshot.write_prometheus(&mut text)
+    };
+    scrape().unwrap();
+    // Tests on other threads begin pools too: a name that is new costs an entry.
+    let least = (0..100).map(|_| AllocReport::of(&mut scrape).1.allocations).min();
+    assert_eq!(least, Some(0));
+    drop(lease);
+}
 
 #[test]
 fn a_pooled_value_costs_nothing_once_it_is_there() {

@@ -29,6 +29,8 @@ const HOUSE: &[(&str, &[&str])] = &[
     ("raw", &["sync"]),
     // Ground: std or loom.
     ("sync", &[]),
+    // For readers and tests only.
+    ("guide", &[]),
 ];
 
 /// Arrows that point up all the same: file, module it imports, reason.

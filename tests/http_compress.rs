@@ -229,10 +229,89 @@ fn headers_tell_of_the_new_bytes() {
     response.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"v1\""));
     response.headers_mut().insert(header::CONTENT_LENGTH, 1000.into());
     response.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    for digest in ["content-digest", "repr-digest", "digest", "content-md5"] {
+        response.headers_mut().insert(digest, HeaderValue::from_static("of other bytes"));
+    }
     let compressed = Compression::new().apply(&accepting("zstd"), response, &BufferPool::new()).unwrap();
     assert_eq!(compressed.headers()[header::ETAG], "W/\"v1\"");
     assert!(!compressed.headers().contains_key(header::CONTENT_LENGTH));
     assert!(!compressed.headers().contains_key(header::ACCEPT_RANGES));
+    assert!(!compressed.headers().keys().any(|name| name.as_str().contains("digest") || name == "content-md5"));
+}
+
+#[test]
+fn tags_that_are_weak_stay_as_they_are_and_digests_of_a_plain_response_too() {
+    let mut response = response(&json(1000));
+    response.headers_mut().insert(header::ETAG, HeaderValue::from_static("W/\"v1\""));
+    response.headers_mut().insert("content-digest", HeaderValue::from_static("of these bytes"));
+    let (compression, buffers) = (Compression::new(), BufferPool::new());
+    let plain = compression.apply(&accepting("identity"), response, &buffers).unwrap_err();
+    assert_eq!(plain.headers()["content-digest"], "of these bytes");
+    let compressed = compression.apply(&accepting("gzip"), plain, &buffers).unwrap();
+    assert_eq!(compressed.headers()[header::ETAG], "W/\"v1\"");
+}
+
+#[test]
+fn it_says_once_that_it_varies() {
+    let (compression, buffers) = (Compression::new(), BufferPool::new());
+    for (values, expected) in [
+        (&["Accept-Encoding"][..], &["Accept-Encoding"][..]),
+        (&["origin, accept-encoding"], &["origin, accept-encoding"]),
+        (&["origin", "ACCEPT-ENCODING"], &["origin", "ACCEPT-ENCODING"]),
+        (&["*"], &["*"]),
+        (&["origin"], &["origin", "accept-encoding"]),
+        (&["x-accept-encoding"], &["x-accept-encoding", "accept-encoding"]),
+    ] {
+        let mut response = response(&json(1000));
+        for value in values {
+            response.headers_mut().append(header::VARY, HeaderValue::from_static(value));
+        }
+        let compressed = compression.apply(&accepting("gzip"), response, &buffers).unwrap();
+        let told: Vec<_> = compressed.headers().get_all(header::VARY).iter().collect();
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
+fn a_transformation_is_forbidden_by_any_of_several_headers() {
+    let mut response = response(&json(1000));
+    for value in ["public", "max-age=3, no-transform"] {
+        response.headers_mut().append(header::CACHE_CONTROL, HeaderValue::from_static(value));
+    }
+    assert!(Compression::new().apply(&accepting("gzip"), response, &BufferPool::new()).is_err());
+}
+
+/// Also where the router has taken the body away, as axum does.
+#[tokio::test]
+async fn a_response_to_head_has_the_head_that_get_gets() {
+    let layer = ScopeLayer::new().chain(Chain::new().with(Compression::new()));
+    let tagged = |bytes| async move { ([(header::ETAG, "\"v1\"")], String::from_utf8(json(bytes)).unwrap()) };
+    let app = Router::new()
+        .route("/large", get(move || tagged(20_000)))
+        .route("/small", get(move || tagged(100)))
+        .route(
+            "/stream",
+            get(|| async {
+                Body::new(StreamBody::new(stream(vec![Ok::<_, axum::Error>(Frame::data(Bytes::from(json(999))))])))
+            }),
+        )
+        .layer(layer);
+    for (path, accepts, is_encoded) in
+        [("/large", "gzip", true), ("/large", "identity", false), ("/small", "gzip", false), ("/stream", "zstd", true)]
+    {
+        let [of_get, of_head] = ["GET", "HEAD"].map(|method| {
+            let request = Request::builder().method(method).uri(path).header("accept-encoding", accepts);
+            app.clone().oneshot(request.body(Body::empty()).unwrap())
+        });
+        let (of_get, of_head) = (of_get.await.unwrap(), of_head.await.unwrap());
+        assert_eq!(of_head.headers(), of_get.headers(), "{path}, {accepts}");
+        assert_eq!(of_head.headers().contains_key(header::CONTENT_ENCODING), is_encoded, "{path}, {accepts}");
+    }
+    let mut response = response(&[]);
+    response.headers_mut().insert(header::CONTENT_LENGTH, 1000.into());
+    let (compression, buffers) = (Compression::new(), BufferPool::new());
+    let response = compression.apply(&accepting("gzip"), response, &buffers).unwrap_err();
+    assert!(compression.apply_to_head(&accepting("gzip"), response, &buffers).is_ok());
 }
 
 #[tokio::test]

@@ -134,6 +134,7 @@ impl PooledBuf {
         }
     }
 
+    #[cold]
     fn try_grow(&mut self, additional: usize) -> Result<(), NoBuffer> {
         let needed = self.len().checked_add(additional).ok_or(NoBuffer::TooLarge)?;
         let wanted = needed.max(self.capacity().saturating_mul(2)).max(GROWN);
@@ -159,6 +160,20 @@ impl PooledBuf {
         }
     }
 
+    /// [`extend_from_slice`](Self::extend_from_slice) that may fail, and leaves the buffer as it was then.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_reserve`](Self::try_reserve).
+    #[inline]
+    pub fn try_extend_from_slice(&mut self, bytes: &[u8]) -> Result<(), NoBuffer> {
+        if !self.segment_mut().append_whole(bytes) {
+            self.try_grow(bytes.len())?;
+            self.segment_mut().append(bytes);
+        }
+        Ok(())
+    }
+
     /// Appends as much of `bytes` as there is room for and returns how much that was.
     #[inline]
     pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
@@ -166,8 +181,14 @@ impl PooledBuf {
     }
 
     /// Another buffer of the same pool, empty, with room for `bytes`.
-    pub(super) fn beside(&self, bytes: usize) -> Self {
-        Self(Classes::lease(&self.0.payload.value().classes, bytes))
+    pub(super) fn try_beside(&self, bytes: usize) -> Result<Self, NoBuffer> {
+        Classes::try_lease(&self.0.payload.value().classes, bytes).map(Self)
+    }
+
+    /// Ends the lease; the node does not go home.
+    #[inline]
+    pub(super) fn into_node(self) -> Box<Node<Block>> {
+        self.0.into_box()
     }
 
     /// Counts `bytes` that are copied to be in one piece.
@@ -192,7 +213,7 @@ impl PooledBuf {
     #[must_use]
     #[inline]
     pub fn freeze(self) -> PooledBytes {
-        PooledBytes::of(self.0.into_box())
+        PooledBytes::of(self.into_node())
     }
 }
 

@@ -5,6 +5,7 @@ use super::buf::PooledBuf;
 use super::classes::Classes;
 use crate::pool::Node;
 use crate::raw::lease::Lease;
+use crate::raw::segment::NoBuffer;
 use crate::raw::view::View;
 use bytes::{Buf, Bytes, buf};
 use core::borrow::Borrow;
@@ -73,10 +74,15 @@ impl PooledBytes {
         self.len() == 0
     }
 
+    #[inline]
+    pub(super) fn viewing(view: View<Node<Block>>) -> Self {
+        Self(view)
+    }
+
     /// An empty buffer of the same pool, with room for `bytes`; `None` if these bytes have no pool, since there are none.
-    pub(super) fn beside(&self, bytes: usize) -> Option<PooledBuf> {
-        let node = self.0.node()?;
-        Some(PooledBuf::new(Classes::lease(&node.payload.value().classes, bytes)))
+    pub(super) fn try_beside(&self, bytes: usize) -> Result<Option<PooledBuf>, NoBuffer> {
+        let Some(node) = self.0.node() else { return Ok(None) };
+        Classes::try_lease(&node.payload.value().classes, bytes).map(|lease| Some(PooledBuf::new(lease)))
     }
 
     /// A part of these bytes, in the same memory.
@@ -201,7 +207,7 @@ impl PooledBytes {
 
     /// Whether a share of `bytes` bytes is better than a copy: it costs a box, and keeps all of the memory. A copy of a secret
     /// would be memory that nobody wipes.
-    fn is_worth_sharing(&self, bytes: usize) -> bool {
+    pub(super) fn is_worth_sharing(&self, bytes: usize) -> bool {
         let Some(node) = self.0.node() else { return false };
         let segment = node.payload.value().segment();
         segment.is_secret() || bytes >= COPIED.max(segment.capacity() / SHARED_PART)
@@ -214,7 +220,7 @@ impl RefUnwindSafe for PooledBytes {}
 
 /// Gives memory back whose last share is gone.
 #[inline]
-fn go_home(last: Option<Box<Node<Block>>>) {
+pub(super) fn go_home(last: Option<Box<Node<Block>>>) {
     if let Some(node) = last {
         drop(Lease::new(node));
     }

@@ -12,6 +12,7 @@ use super::rope::Gathered;
 use crate::pool::{AGE_EVERY, Budget, FixedHooks, Home, Node, PoolDebug, PoolStats, Settings};
 use crate::raw::lease::Lease;
 use crate::raw::segment::{NoBuffer, Segment};
+use crate::raw::watch;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -71,6 +72,7 @@ fn class_size(class: usize) -> usize {
 /// What a buffer pool keeps at most, in bytes, and how it is watched.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
+    pub(super) name: &'static str,
     pub(super) idle_bytes: usize,
     pub(super) buffer_bytes: usize,
     pub(super) ahead_bytes: usize,
@@ -79,8 +81,18 @@ pub(super) struct Limits {
     pub(super) debug: PoolDebug,
 }
 
-fn settings(values: usize, value_bytes: usize, thread_values: usize, debug: PoolDebug) -> Settings {
-    Settings { name: "buffers", values, value_bytes, thread_values, age_every: AGE_EVERY, full_fence: false, debug }
+/// The settings of one class, or of what is not kept.
+fn settings(limits: &Limits, class_bytes: usize, values: usize, thread_values: usize) -> Settings {
+    Settings {
+        name: limits.name,
+        class_bytes,
+        values,
+        value_bytes: if values == 0 { 0 } else { usize::MAX },
+        thread_values,
+        age_every: AGE_EVERY,
+        full_fence: false,
+        debug: limits.debug,
+    }
 }
 
 /// The classes of one buffer pool. They share one byte budget.
@@ -108,7 +120,7 @@ impl Classes {
         let bytes = Arc::new(Budget::of_process(limits.idle_bytes));
         Arc::new(Self {
             homes: (0..classes).map(|_| OnceLock::new()).collect(),
-            passing: Home::new(FixedHooks, settings(0, 0, 1, limits.debug), Arc::clone(&bytes)),
+            passing: Home::new(FixedHooks, settings(&limits, 0, 0, 1), Arc::clone(&bytes)),
             bytes,
             ahead: Bound::new(limits.ahead_bytes),
             gathered: Gathered::default(),
@@ -143,8 +155,8 @@ impl Classes {
         if let Some(lease) = home.take() {
             return Ok(lease);
         }
-        let block = Block::new(size, classes.limits.secret, classes)?;
-        Ok(Home::lease_new(home, block))
+        let lease = Home::lease_new(home, Block::new(size, classes.limits.secret, classes)?);
+        Ok(if watch::is_open() { lease } else { home.noted(lease) })
     }
 
     /// The capacity of a block for `bytes`; `bytes` where there can be none.
@@ -165,7 +177,7 @@ impl Classes {
     fn new_home(&self, size: usize) -> Arc<Home<Block>> {
         let values = (self.limits.idle_bytes / size).clamp(1, MAX_BUFFERS);
         let thread_values = (THREAD_BYTES / size).clamp(1, THREAD_BUFFERS);
-        let settings = settings(values, usize::MAX, thread_values, self.limits.debug);
+        let settings = settings(&self.limits, size, values, thread_values);
         Home::new(FixedHooks, settings, Arc::clone(&self.bytes))
     }
 

@@ -4,12 +4,15 @@
 //! sixteenth of what is there, so it holds at most a twelfth more than its bytes, or one small segment; nothing is
 //! copied twice until somebody asks for one slice.
 
-use super::{PooledBuf, PooledBytes};
+mod frozen;
+mod piece;
+
+pub use frozen::{IntoSegments, RopeBytes};
+
+use super::{BufferPool, NoBuffer, PooledBuf};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::count::AtomicU64;
-use bytes::{Buf, Bytes};
 use core::fmt;
-use std::collections::VecDeque;
 use std::{io, mem};
 
 /// The smallest segment in bytes that a rope takes by itself: a page, as a read of a socket brings.
@@ -67,7 +70,7 @@ impl PooledRope {
     ///
     /// **Cost**: that of [`BufferPool::get`](crate::BufferPool::get): the first segment, of 4 KiB, is there at once.
     #[must_use]
-    pub fn new(pool: &super::BufferPool) -> Self {
+    pub fn new(pool: &BufferPool) -> Self {
         Self::with_capacity(pool, SMALLEST)
     }
 
@@ -77,15 +80,28 @@ impl PooledRope {
     ///
     /// As [`BufferPool::get`](crate::BufferPool::get).
     #[must_use]
-    pub fn with_capacity(pool: &super::BufferPool, bytes: usize) -> Self {
-        Self { full: RopeBytes::default(), full_capacity: 0, last: pool.get(bytes) }
+    pub fn with_capacity(pool: &BufferPool, bytes: usize) -> Self {
+        Self::begin(pool.get(bytes))
+    }
+
+    /// [`with_capacity`](Self::with_capacity) that may fail.
+    ///
+    /// # Errors
+    ///
+    /// As [`BufferPool::try_get`].
+    pub fn try_with_capacity(pool: &BufferPool, bytes: usize) -> Result<Self, NoBuffer> {
+        pool.try_get(bytes).map(Self::begin)
+    }
+
+    fn begin(last: PooledBuf) -> Self {
+        Self { full: RopeBytes::default(), full_capacity: 0, last }
     }
 
     /// Bytes written.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        self.full.len + self.last.len()
+        self.full.len() + self.last.len()
     }
 
     /// Whether nothing is written.
@@ -107,60 +123,74 @@ impl PooledRope {
     /// **Cost**: one copy, and [`BufferPool::get`](crate::BufferPool::get) for each new segment. What is written stays where it is.
     #[inline]
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
-        self.extend_expecting(bytes, usize::MAX);
+        self.try_extend_from_slice(bytes).unwrap_or_else(|full| full.fail(bytes.len()));
+    }
+
+    /// [`extend_from_slice`](Self::extend_from_slice) that may fail. As many of the bytes as there was room for are
+    /// appended then: [`len`](Self::len) tells.
+    ///
+    /// # Errors
+    ///
+    /// [`NoBuffer`], when there is no memory for another segment.
+    #[inline]
+    pub fn try_extend_from_slice(&mut self, bytes: &[u8]) -> Result<(), NoBuffer> {
+        self.try_extend_expecting(bytes, usize::MAX)
     }
 
     /// Appends `bytes`, of `expected` that are to come: segments are no larger than that needs.
     #[inline]
-    pub(crate) fn extend_expecting(&mut self, bytes: &[u8], expected: usize) {
+    pub(crate) fn try_extend_expecting(&mut self, bytes: &[u8], expected: usize) -> Result<(), NoBuffer> {
         let fitted = self.last.fill(bytes);
-        if fitted < bytes.len() {
-            self.extend_slow(&bytes[fitted..], expected.saturating_sub(fitted));
+        if fitted == bytes.len() {
+            return Ok(());
         }
+        self.try_extend_slow(&bytes[fitted..], expected.saturating_sub(fitted))
     }
 
     #[cold]
-    fn extend_slow(&mut self, mut bytes: &[u8], mut expected: usize) {
+    fn try_extend_slow(&mut self, mut bytes: &[u8], mut expected: usize) -> Result<(), NoBuffer> {
         while !bytes.is_empty() {
-            self.add_segment(bytes.len(), expected);
+            self.add_segment(bytes.len(), expected)?;
             let fitted = self.last.fill(bytes);
             bytes = &bytes[fitted..];
             expected = expected.saturating_sub(fitted);
         }
+        Ok(())
     }
 
     /// Adds room for `pending` bytes, or the largest segment; for more as the rope has grown, up to what is
     /// `expected`.
-    fn add_segment(&mut self, pending: usize, expected: usize) {
+    fn add_segment(&mut self, pending: usize, expected: usize) -> Result<(), NoBuffer> {
         let share = (self.len() / SHARE).max(SMALLEST);
-        let next = self.last.beside(share.min(expected).max(pending).min(LARGEST));
+        self.full.try_reserve()?;
+        let next = self.last.try_beside(share.min(expected).max(pending).min(LARGEST))?;
         self.full_capacity += self.last.capacity();
-        self.full.push(mem::replace(&mut self.last, next).freeze());
+        self.full.push(mem::replace(&mut self.last, next));
+        Ok(())
     }
 
     /// Ends the writing: the bytes can be shared and read from the front.
     ///
-    /// **Cost**: no copy; none of memory for one segment, else that of a list of segments, 24 bytes each.
+    /// **Cost**: no copy; none of memory for one segment, else that of a list of segments, 8 bytes each.
     #[must_use]
     pub fn freeze(self) -> RopeBytes {
         let Self { mut full, last, .. } = self;
-        full.push(last.freeze());
+        full.push(last);
         full
     }
 }
 
-/// Never fails.
+/// Fails where there is no memory only.
 impl io::Write for PooledRope {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.extend_from_slice(bytes);
+        self.write_all(bytes)?;
         Ok(bytes.len())
     }
 
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.extend_from_slice(bytes);
-        Ok(())
+        Ok(self.try_extend_from_slice(bytes)?)
     }
 
     #[inline]
@@ -172,165 +202,5 @@ impl io::Write for PooledRope {
 impl fmt::Debug for PooledRope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledRope").field("len", &self.len()).field("capacity", &self.capacity()).finish()
-    }
-}
-
-/// Immutable bytes in pooled segments, read from the front as a [`Buf`].
-///
-/// A segment that is read past goes back to its pool at once, unless a clone has it too. **Cost** of a clone: one atomic
-/// operation for each segment, and a list of them if there are several. See [`PooledRope`].
-///
-/// # Invariants
-///
-/// (a) Only `first` may be empty, and then so is `rest`. (b) `len` is the sum of all.
-#[derive(Clone, Default)]
-pub struct RopeBytes {
-    first: PooledBytes,
-    rest: VecDeque<PooledBytes>,
-    len: usize,
-}
-
-impl RopeBytes {
-    /// Appends a segment, by (a) only if there is something in it.
-    fn push(&mut self, segment: PooledBytes) {
-        if segment.is_empty() {
-            return;
-        }
-        self.len += segment.len();
-        if self.first.is_empty() {
-            self.first = segment;
-        } else {
-            self.rest.push_back(segment);
-        }
-    }
-
-    /// Bytes that are left.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether no bytes are left.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The segments, each of them in one piece. None is empty.
-    pub fn segments(&self) -> impl Iterator<Item = &PooledBytes> {
-        Some(&self.first).filter(|first| !first.is_empty()).into_iter().chain(&self.rest)
-    }
-
-    /// All bytes as one slice, if they are in one segment.
-    #[must_use]
-    pub fn as_slice(&self) -> Option<&[u8]> {
-        self.rest.is_empty().then_some(&*self.first)
-    }
-
-    /// Takes the first segment off.
-    pub fn pop_segment(&mut self) -> Option<PooledBytes> {
-        if self.first.is_empty() {
-            return None;
-        }
-        let first = mem::replace(&mut self.first, self.rest.pop_front().unwrap_or_default());
-        self.len -= first.len();
-        Some(first)
-    }
-
-    /// All bytes as one slice.
-    ///
-    /// **Cost**: nothing for one segment. Else one copy into a buffer for all, counted in
-    /// [`BufferPool::gathered_bytes`](crate::BufferPool::gathered_bytes); each segment goes back as it is copied.
-    pub fn make_contiguous(&mut self) -> &[u8] {
-        if self.rest.is_empty() {
-            return &self.first;
-        }
-        if let Some(mut whole) = self.first.beside(self.len) {
-            whole.note_gathered(self.len);
-            while let Some(segment) = self.pop_segment() {
-                whole.extend_from_slice(&segment);
-            }
-            self.push(whole.freeze());
-        }
-        &self.first
-    }
-
-    /// All bytes in one segment. **Cost**: as [`make_contiguous`](Self::make_contiguous).
-    #[must_use]
-    pub fn into_contiguous(mut self) -> PooledBytes {
-        self.make_contiguous();
-        self.first
-    }
-}
-
-impl Buf for RopeBytes {
-    fn remaining(&self) -> usize {
-        self.len
-    }
-
-    fn chunk(&self) -> &[u8] {
-        &self.first
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [io::IoSlice<'a>]) -> usize {
-        let filled = slices.iter_mut().zip(self.segments()).map(|(slice, segment)| *slice = io::IoSlice::new(segment));
-        filled.count()
-    }
-
-    fn advance(&mut self, bytes: usize) {
-        assert!(bytes <= self.len, "advance by {bytes} out of {} bytes", self.len);
-        let mut left = bytes;
-        while left >= self.first.len() && left > 0 {
-            left -= self.first.len();
-            drop(self.pop_segment());
-        }
-        self.first.advance(left);
-        self.len -= left;
-    }
-
-    /// Copies nothing if the bytes are in one segment.
-    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
-        assert!(len <= self.len, "copy of {len} out of {} bytes", self.len);
-        if len == self.first.len() {
-            return self.pop_segment().unwrap_or_default().into_bytes();
-        }
-        if len < self.first.len() {
-            let part = self.first.slice(..len);
-            self.advance(len);
-            return part.into_bytes();
-        }
-        let Some(mut whole) = self.first.beside(len) else { return Bytes::new() };
-        whole.note_gathered(len);
-        while whole.len() < len {
-            let chunk = &self.first[..self.first.len().min(len - whole.len())];
-            whole.extend_from_slice(chunk);
-            self.advance(chunk.len());
-        }
-        whole.freeze().into_bytes()
-    }
-}
-
-/// The segments, each given back when it is dropped.
-impl IntoIterator for RopeBytes {
-    type Item = PooledBytes;
-    type IntoIter =
-        core::iter::Chain<core::option::IntoIter<PooledBytes>, std::collections::vec_deque::IntoIter<PooledBytes>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        Some(self.first).filter(|first| !first.is_empty()).into_iter().chain(self.rest)
-    }
-}
-
-impl From<PooledBytes> for RopeBytes {
-    fn from(bytes: PooledBytes) -> Self {
-        let mut rope = Self::default();
-        rope.push(bytes);
-        rope
-    }
-}
-
-impl fmt::Debug for RopeBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RopeBytes").field("len", &self.len).field("segments", &self.segments().count()).finish()
     }
 }

@@ -5,26 +5,25 @@ use core::borrow::{Borrow, BorrowMut};
 use core::{fmt, slice};
 use std::io::{self, IoSlice};
 
-/// Never fails.
+/// Fails where there is no memory only.
 impl io::Write for PooledBuf {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.extend_from_slice(bytes);
+        self.write_all(bytes)?;
         Ok(bytes.len())
     }
 
     /// Writes all of them, with room made once.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let bytes = slices.iter().map(|slice| slice.len()).sum();
-        self.reserve(bytes);
+        self.try_reserve(bytes)?;
         slices.iter().for_each(|slice| self.extend_from_slice(slice));
         Ok(bytes)
     }
 
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.extend_from_slice(bytes);
-        Ok(())
+        Ok(self.try_extend_from_slice(bytes)?)
     }
 
     #[inline]

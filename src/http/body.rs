@@ -11,9 +11,9 @@
 //! Servers drop a body of known length when its last byte is written, and any other after its trailers, without polling it
 //! to the end.
 
-use crate::request::{RequestGuard, ScopeHandle, with_current};
+use super::hold::Hold;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -25,8 +25,7 @@ pin_project! {
         // `None` once it was through, or dropped.
         #[pin]
         inner: Option<B>,
-        guard: Option<RequestGuard>,
-        handle: Option<ScopeHandle>,
+        hold: Hold,
         // Nothing is left that anybody would poll for.
         through: bool,
         // Set around each poll. Found set in the drop, the poll has unwound.
@@ -36,30 +35,28 @@ pin_project! {
     impl<B> PinnedDrop for ScopeBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let Some(guard) = this.guard {
-                if *this.polling {
-                    guard.poison();
-                } else if !*this.through {
-                    guard.abort();
-                }
+            if *this.polling || !*this.through {
+                this.hold.give_up(*this.polling);
             }
-            // The inner body may look for its scope in its own drop.
-            with_current(this.handle, || this.inner.set(None));
+            if this.inner.is_some() {
+                // It may look for its scope in its own drop.
+                this.hold.within(|| this.inner.set(None));
+            }
         }
     }
 }
 
 impl<B: Body> ScopeBody<B> {
-    pub(super) fn new(inner: B, guard: Option<RequestGuard>, handle: Option<ScopeHandle>, is_sent: bool) -> Self {
+    pub(super) fn new(inner: B, hold: Hold, is_sent: bool) -> Self {
         let through = !is_sent || nothing_left(&inner);
-        Self { inner: Some(inner), guard, handle, through, polling: false }
+        Self { inner: Some(inner), hold, through, polling: false }
     }
 }
 
 impl<B> ScopeBody<B> {
     /// The empty body of no request.
     pub(super) fn none() -> Self {
-        Self { inner: None, guard: None, handle: None, through: true, polling: false }
+        Self { inner: None, hold: Hold::None, through: true, polling: false }
     }
 }
 
@@ -77,28 +74,30 @@ impl<B: Body> Body for ScopeBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         *this.polling = true;
-        let polled = with_current(this.handle, || {
+        let polled = this.hold.within(|| {
             let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-            let frame = ready!(inner.as_mut().poll_frame(context));
-            match &frame {
-                Some(Ok(frame)) => *this.through = frame.is_trailers() || nothing_left(&*inner),
+            let polled = inner.as_mut().poll_frame(context);
+            let is_end = match &polled {
+                Poll::Pending => false,
+                Poll::Ready(Some(Ok(frame))) => {
+                    *this.through = frame.is_trailers() || nothing_left(&*inner);
+                    *this.through && inner.is_end_stream()
+                }
+                Poll::Ready(Some(Err(_)) | None) => true,
+            };
+            if is_end {
                 // Whoever polls once more finds the end, not a body outside of its request.
-                Some(Err(_)) | None => this.inner.set(None),
+                this.inner.set(None);
             }
-            Poll::Ready(frame)
+            polled
         });
         *this.polling = false;
-        let frame = ready!(polled);
-        match &frame {
-            Some(Ok(_)) => {}
-            Some(Err(_)) => {
-                if let Some(guard) = this.guard.take() {
-                    guard.abort();
-                }
-            }
-            None => *this.guard = None,
+        match &polled {
+            Poll::Pending | Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(Some(Err(_))) => core::mem::take(this.hold).give_up(false),
+            Poll::Ready(None) => *this.hold = Hold::None,
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -113,12 +112,12 @@ impl<B: Body> Body for ScopeBody<B> {
 /// The body of no request.
 impl<B: Default> Default for ScopeBody<B> {
     fn default() -> Self {
-        Self { inner: Some(B::default()), guard: None, handle: None, through: true, polling: false }
+        Self { inner: Some(B::default()), hold: Hold::None, through: true, polling: false }
     }
 }
 
 impl<B> core::fmt::Debug for ScopeBody<B> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("ScopeBody").field("guard", &self.guard).field("through", &self.through).finish_non_exhaustive()
+        f.debug_struct("ScopeBody").field("hold", &self.hold).field("through", &self.through).finish_non_exhaustive()
     }
 }

@@ -58,7 +58,8 @@ const TURN: u32 = 128;
 /// # Errors
 ///
 /// [`CollectError::TooLarge`] at once when the body claims more than the limit, else when it has passed
-/// the limit; [`CollectError::Body`] when the body fails; the others by the settings of [`Limits`].
+/// the limit; [`CollectError::Body`] when the body fails; [`CollectError::NoMemory`] where there is none for its bytes; the others
+/// by the settings of [`Limits`].
 ///
 /// # Examples
 ///
@@ -81,12 +82,13 @@ pub async fn collect<B: Body>(
     buffers: &BufferPool,
     limits: Limits,
 ) -> Result<Collected, CollectError<B::Error>> {
-    let admitted = Arriving::admitted(body.size_hint().lower(), usize::MAX, buffers, &limits).await;
+    let times = limits.times;
+    let admitted = Arriving::admitted(body.size_hint().lower(), usize::MAX, buffers, limits).await;
     let mut arriving = admitted.map_err(CollectError::widen)?;
     let mut body = pin!(body);
-    let mut watch = pin!(Watch::new(limits.times));
+    let mut watch = Watch::new(times);
     let mut pace = Pace::default();
-    while let Some(frame) = poll_fn(|context| pace.poll(body.as_mut(), watch.as_mut(), context)).await? {
+    while let Some(frame) = poll_fn(|context| pace.poll(body.as_mut(), &mut watch, context)).await? {
         let whole = body.is_end_stream();
         let bytes = arriving.take(frame, body.size_hint().lower(), whole).map_err(CollectError::widen)?;
         pace.fresh |= bytes > 0;
@@ -106,7 +108,7 @@ struct Pace {
 type Polled<B> = Poll<Result<Option<Frame<<B as Body>::Data>>, CollectError<<B as Body>::Error>>>;
 
 impl Pace {
-    fn poll<B: Body>(&mut self, body: Pin<&mut B>, watch: Pin<&mut Watch>, context: &mut Context<'_>) -> Polled<B> {
+    fn poll<B: Body>(&mut self, body: Pin<&mut B>, watch: &mut Watch, context: &mut Context<'_>) -> Polled<B> {
         if self.turn == TURN {
             context.waker().wake_by_ref();
         } else if let Poll::Ready(frame) = body.poll_frame(context) {

@@ -22,7 +22,8 @@ use http_body::Body;
 ///
 /// Left alone are responses that are encoded already, partial, without a body, under 256 bytes, forbidden to
 /// transform, or of a type that compresses badly (images other than SVG, audio, video, archives) or streams events. A response
-/// that varies with `accept-encoding` says so; a strong `etag` becomes weak, since it names other bytes.
+/// that varies with `accept-encoding` says so, once; a strong `etag` becomes weak and a digest goes, since they name other bytes. A
+/// response to HEAD gets the head that GET would get.
 ///
 /// **Security**: secrets and what an attacker chooses should not be compressed into one response over TLS (BREACH).
 ///
@@ -90,36 +91,59 @@ impl Compression {
         response: Response<B>,
         buffers: &BufferPool,
     ) -> Result<Response<CompressBody<B>>, Response<B>> {
-        self.compress(Encoding::accepted(request), response, buffers)
+        self.compress(&Accepted::by(request, false), response, buffers)
+    }
+
+    /// As [`apply`](Self::apply), for the response to a HEAD request: its head becomes what it would be for GET, also where its
+    /// body was taken away already. Its length is what `content-length` says, if it says so.
+    ///
+    /// # Errors
+    ///
+    /// The response, unchanged, if it is not to be compressed.
+    pub fn apply_to_head<B: Body>(
+        &self,
+        request: &HeaderMap,
+        response: Response<B>,
+        buffers: &BufferPool,
+    ) -> Result<Response<CompressBody<B>>, Response<B>> {
+        self.compress(&Accepted::by(request, true), response, buffers)
     }
 
     fn compress<B: Body>(
         &self,
-        accepted: Option<Encoding>,
+        accepted: &Accepted,
         mut response: Response<B>,
         buffers: &BufferPool,
     ) -> Result<Response<CompressBody<B>>, Response<B>> {
-        if !self.is_worth_it(&response) {
+        let of_body = response.body().size_hint().exact();
+        let length = if accepted.is_head {
+            // The body may have been taken away already.
+            text(response.headers(), &header::CONTENT_LENGTH).parse().ok().or(of_body.filter(|&bytes| bytes > 0))
+        } else {
+            of_body
+        };
+        if !self.is_worth_it(&response, length) {
             return Err(response);
         }
         let headers = response.headers_mut();
-        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-        let Some(encoding) = accepted else { return Err(response) };
+        vary(headers);
+        let Some(encoding) = accepted.encoding else { return Err(response) };
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
         headers.remove(header::CONTENT_LENGTH);
         headers.remove(header::ACCEPT_RANGES);
+        DIGESTS.into_iter().for_each(|name| _ = headers.remove(name));
         weaken(headers);
         Ok(response.map(|body| CompressBody::new(body, encoding, self.encoders.clone(), buffers.clone())))
     }
 
-    fn is_worth_it<B: Body>(&self, response: &Response<B>) -> bool {
+    fn is_worth_it<B>(&self, response: &Response<B>, length: Option<u64>) -> bool {
         let headers = response.headers();
         let has_body = response.status() != StatusCode::PARTIAL_CONTENT
             && response.status() != StatusCode::NO_CONTENT
             && response.status() != StatusCode::NOT_MODIFIED
             && !response.status().is_informational();
         let is_plain = !headers.contains_key(header::CONTENT_ENCODING) && !headers.contains_key(header::CONTENT_RANGE);
-        let is_large = response.body().size_hint().exact().is_none_or(|bytes| bytes >= self.smallest.max(1));
+        let is_large = length.is_none_or(|bytes| bytes >= self.smallest.max(1));
         has_body && is_plain && is_large && may_transform(headers) && compresses(headers)
     }
 }
@@ -134,8 +158,14 @@ fn text<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+/// The members of a list, in one header or several.
+fn listed<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = &'h str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
 fn may_transform(headers: &HeaderMap) -> bool {
-    !text(headers, &header::CACHE_CONTROL).split(',').any(|part| part.trim().eq_ignore_ascii_case("no-transform"))
+    !listed(headers, &header::CACHE_CONTROL).any(|part| part.eq_ignore_ascii_case("no-transform"))
 }
 
 /// Whether a type is known to compress, or not known not to.
@@ -153,6 +183,17 @@ fn compresses(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Digests of the bytes as they were, before they were encoded (RFC 9530, and what it replaces).
+const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
+
+/// Says that the response varies with what the client accepts, unless it says so already.
+fn vary(headers: &mut HeaderMap) {
+    if !listed(headers, &header::VARY).any(|name| name == "*" || name.eq_ignore_ascii_case("accept-encoding")) {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+}
+
+/// Makes a strong tag weak.
 fn weaken(headers: &mut HeaderMap) {
     let weak = headers.get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")).map(|tag| {
         let bytes = [b"W/", tag.as_bytes()].concat();
@@ -163,37 +204,46 @@ fn weaken(headers: &mut HeaderMap) {
     }
 }
 
-/// What the client of one request accepts.
+/// What one request asks for.
 #[derive(Debug, Default)]
-pub struct Accepted(Option<Encoding>);
+pub struct Accepted {
+    encoding: Option<Encoding>,
+    is_head: bool,
+}
+
+impl Accepted {
+    fn by(headers: &HeaderMap, is_head: bool) -> Self {
+        Self { encoding: Encoding::accepted(headers), is_head }
+    }
+}
 
 impl Reset for Accepted {
     fn reset(&mut self) -> Verdict {
-        self.0 = None;
+        *self = Self::default();
         Verdict::Keep
     }
 }
 
 #[cfg(feature = "axum")]
 mod interceptor {
-    use super::{Accepted, Compression, Encoding};
+    use super::{Accepted, Compression};
     use crate::intercept::Interceptor;
     use crate::request::Scope;
     use axum_core::body::Body;
     use core::ops::ControlFlow;
-    use http::{Request, Response};
+    use http::{Method, Request, Response};
 
     impl<A> Interceptor<Request<A>, Response<Body>> for Compression {
         type State = Accepted;
 
         fn before(&self, accepted: &mut Accepted, _: &Scope, request: &mut Request<A>) -> ControlFlow<Response<Body>> {
-            accepted.0 = Encoding::accepted(request.headers());
+            *accepted = Accepted::by(request.headers(), request.method() == Method::HEAD);
             ControlFlow::Continue(())
         }
 
         fn after(&self, accepted: &mut Accepted, scope: &Scope, response: &mut Response<Body>) {
             let plain = core::mem::take(response);
-            *response = match self.compress(accepted.0, plain, scope.buffers()) {
+            *response = match self.compress(accepted, plain, scope.buffers()) {
                 Ok(compressed) => compressed.map(Body::new),
                 Err(plain) => plain,
             };

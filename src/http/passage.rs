@@ -2,6 +2,7 @@
 
 use crate::intercept::{Links, Run, Runner};
 use crate::request::Scope;
+use core::convert::Infallible;
 use core::ops::ControlFlow;
 
 /// `()` or a [`Runner`]. Not to be implemented by others.
@@ -12,11 +13,16 @@ pub trait Passage<Req, Res>: Clone {
     #[doc(hidden)]
     fn enter(&self, scope: impl FnOnce() -> Scope) -> Self::Passing;
     #[doc(hidden)]
-    fn before(passing: &mut Self::Passing, request: &mut Req) -> ControlFlow<Res>;
+    fn before(passing: &mut Self::Passing, request: &mut Req) -> ControlFlow<<Self::Passing as Passing<Res>>::Answer>;
 }
 
 /// One request's way through a [`Passage`]. Not to be implemented by others.
 pub trait Passing<Res> {
+    /// What an interceptor may answer with. A type of its own, so that no room is kept for an answer that cannot come.
+    type Answer;
+
+    #[doc(hidden)]
+    fn answered(answer: Self::Answer) -> Res;
     #[doc(hidden)]
     fn after(&mut self, response: &mut Res);
 }
@@ -25,12 +31,17 @@ impl<Req, Res> Passage<Req, Res> for () {
     type Passing = ();
 
     fn enter(&self, _: impl FnOnce() -> Scope) {}
-    fn before(_: &mut (), _: &mut Req) -> ControlFlow<Res> {
+    fn before(_: &mut (), _: &mut Req) -> ControlFlow<Infallible> {
         ControlFlow::Continue(())
     }
 }
 
 impl<Res> Passing<Res> for () {
+    type Answer = Infallible;
+
+    fn answered(answer: Infallible) -> Res {
+        match answer {}
+    }
     fn after(&mut self, _: &mut Res) {}
 }
 
@@ -46,6 +57,11 @@ impl<L: Links<Req, Res>, Req: 'static, Res: 'static> Passage<Req, Res> for Runne
 }
 
 impl<L: Links<Req, Res>, Req: 'static, Res: 'static> Passing<Res> for Run<L, Req, Res> {
+    type Answer = Res;
+
+    fn answered(answer: Res) -> Res {
+        answer
+    }
     fn after(&mut self, response: &mut Res) {
         Run::after(self, response);
     }

@@ -2,8 +2,9 @@
 
 use super::body::ScopeBody;
 use super::future::ResponseFuture;
-use super::passage::Passage;
-use crate::request::{RequestGuard, Scope, ScopeHandle, Scopes, with_current};
+use super::hold::Hold;
+use super::passage::{Passage, Passing};
+use crate::request::{RequestGuard, Scope, Scopes};
 use core::ops::ControlFlow;
 use core::task::{Context, Poll};
 use http::{Request, Response};
@@ -25,13 +26,12 @@ impl<S, C> ScopeService<S, C> {
     pub(super) fn new(inner: S, scopes: Scopes, chain: C, joins: bool) -> Self {
         Self { inner, scopes, chain, joins }
     }
+}
 
-    /// `None` while new requests are refused.
-    fn begin(&self) -> Option<Begun> {
-        if let Some(scope) = self.joins.then(Scope::current).flatten() {
-            return Some(Begun::Around(scope));
-        }
-        self.scopes.try_begin().ok().map(Begun::Here)
+fn begin(scopes: &Scopes, joins: bool) -> Begun {
+    match joins.then(Scope::current).flatten() {
+        Some(scope) => Begun::Around(scope),
+        None => Begun::here(scopes),
     }
 }
 
@@ -40,50 +40,43 @@ pub(super) enum Begun {
     Here(RequestGuard),
     /// In a layer further out, which will end it.
     Around(Scope),
+    /// Nowhere, since the server shuts down.
+    Refused,
 }
 
 impl Begun {
-    fn scope(&self) -> Scope {
-        match self {
-            Self::Here(guard) => guard.scope(),
-            Self::Around(scope) => scope.clone(),
-        }
-    }
-
-    fn handle(&self) -> ScopeHandle {
-        match self {
-            Self::Here(guard) => guard.handle(),
-            Self::Around(scope) => scope.handle(),
-        }
-    }
-
-    fn into_guard(self) -> Option<RequestGuard> {
-        match self {
-            Self::Here(guard) => Some(guard),
-            Self::Around(_) => None,
-        }
-    }
-
-    /// Lets the request pass `chain` and calls `inner` with it, in its scope.
     #[inline]
-    pub(super) fn call<C, B, Res, F>(
-        self,
-        chain: &C,
-        mut request: Request<B>,
-        inner: impl FnOnce(Request<B>) -> F,
-    ) -> ResponseFuture<F, C::Passing, Res>
-    where
-        C: Passage<Request<B>, Res>,
-    {
-        let is_head = request.method() == http::Method::HEAD;
-        let mut handle = Some(self.handle());
-        let mut passing = chain.enter(|| self.scope());
-        let step = with_current(&mut handle, || match C::before(&mut passing, &mut request) {
-            ControlFlow::Continue(()) => ControlFlow::Continue(inner(request)),
-            ControlFlow::Break(response) => ControlFlow::Break(response),
-        });
-        ResponseFuture::new(step, passing, self.into_guard(), handle, is_head)
+    pub(super) fn here(scopes: &Scopes) -> Self {
+        scopes.try_begin().map_or(Self::Refused, Self::Here)
     }
+}
+
+/// Begins a request, lets it pass `chain` and calls `inner` with it, in its scope.
+///
+/// A request is large. It is moved once, if it is at nobody's hand when something may panic; so it begins in here.
+pub(super) fn pass<C, B, Res, F>(
+    begin: impl FnOnce() -> Begun,
+    chain: &C,
+    mut request: Request<B>,
+    inner: impl FnOnce(Request<B>) -> F,
+) -> ResponseFuture<F, C::Passing, <C::Passing as Passing<Res>>::Answer>
+where
+    C: Passage<Request<B>, Res>,
+{
+    let is_head = request.method() == http::Method::HEAD;
+    let (hold, mut passing) = match begin() {
+        Begun::Here(guard) => {
+            let passing = chain.enter(|| guard.scope());
+            (Hold::Own(guard), passing)
+        }
+        Begun::Around(scope) => (Hold::Joined(scope.handle()), chain.enter(|| scope)),
+        Begun::Refused => return ResponseFuture::refused(),
+    };
+    let step = hold.within(|| match C::before(&mut passing, &mut request) {
+        ControlFlow::Continue(()) => ControlFlow::Continue(inner(request)),
+        ControlFlow::Break(answer) => ControlFlow::Break(answer),
+    });
+    ResponseFuture::new(step, passing, hold, is_head)
 }
 
 impl<S, C, ReqBody, ResBody> Service<Request<ReqBody>> for ScopeService<S, C>
@@ -94,14 +87,13 @@ where
 {
     type Response = Response<ScopeBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, C::Passing, Response<ResBody>>;
+    type Future = ResponseFuture<S::Future, C::Passing, <C::Passing as Passing<Response<ResBody>>>::Answer>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let Some(begun) = self.begin() else { return ResponseFuture::refused() };
-        begun.call(&self.chain, request, |request| self.inner.call(request))
+        pass(|| begin(&self.scopes, self.joins), &self.chain, request, |request| self.inner.call(request))
     }
 }

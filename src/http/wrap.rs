@@ -2,8 +2,10 @@
 
 use super::body::ScopeBody;
 use super::future::ResponseFuture;
-use super::service::Begun;
+use super::hold::Hold;
+use super::service::{Begun, pass};
 use crate::request::{RequestGuard, Scopes};
+use core::convert::Infallible;
 use core::future::Future;
 use http::{Request, Response};
 use http_body::Body;
@@ -32,20 +34,16 @@ use http_body::Body;
 /// let service = service_fn(move |request| wrap(&scopes, request, answer));
 /// # let _ = |io: hyper_util::rt::TokioIo<tokio::net::TcpStream>| hyper::server::conn::http1::Builder::new().serve_connection(io, service);
 /// ```
-#[inline]
 pub fn wrap<ReqBody, F, B, E>(
     scopes: &Scopes,
     request: Request<ReqBody>,
     handler: impl FnOnce(Request<ReqBody>) -> F,
-) -> ResponseFuture<F, (), Response<B>>
+) -> ResponseFuture<F, (), Infallible>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
 {
-    match scopes.try_begin() {
-        Ok(guard) => Begun::Here(guard).call(&(), request, handler),
-        Err(_) => ResponseFuture::refused(),
-    }
+    pass::<_, _, Response<B>, _>(|| Begun::here(scopes), &(), request, handler)
 }
 
 /// Gives a request to its response's body, which ends it as the table of [`ScopeBody`] says: the last step of an
@@ -66,6 +64,5 @@ where
 /// assert_eq!(scopes.stats().open(), 0);
 /// ```
 pub fn wrap_body<B: Body>(body: B, guard: RequestGuard) -> ScopeBody<B> {
-    let handle = guard.handle();
-    ScopeBody::new(body, Some(guard), Some(handle), true)
+    ScopeBody::new(body, Hold::Own(guard), true)
 }

@@ -4,8 +4,10 @@ use super::Interceptor;
 use super::chain::{Chain, Link, LinkStates, Reached, private};
 use super::order::{Description, Order, OrderError};
 use super::states::States;
-use crate::pool::{Pool, Reset};
+use crate::pool::tagged::{PolledUnder, under};
+use crate::pool::{self, Pool, Reset};
 use crate::raw::unwind::caught;
+use crate::raw::watch::{self, Switch, Tag, UNTAGGED};
 use crate::request::{Ending, Scope};
 use core::fmt;
 use core::future::Future;
@@ -120,7 +122,7 @@ impl<L> Chain<L> {
     /// Adds an interceptor that waits, inside of those that are there. From then on the chain runs by
     /// [`around_runner`](Self::around_runner).
     pub fn with_around<I>(self, interceptor: I) -> Chain<AroundLink<L, I>> {
-        Chain { links: AroundLink { outer: self.links, interceptor } }
+        Chain { links: AroundLink { outer: self.links, interceptor, tag: &UNTAGGED } }
     }
 
     /// Makes a chain ready to run whose interceptors wait: see [`runner`](Self::runner).
@@ -141,13 +143,14 @@ impl<L> Chain<L> {
     /// # Errors
     ///
     /// [`OrderError`] names an interceptor, and what it must stand after.
-    pub fn try_around_runner<Req: 'static, Res: 'static>(self) -> Result<AroundRunner<L, Req, Res>, OrderError>
+    pub fn try_around_runner<Req: 'static, Res: 'static>(mut self) -> Result<AroundRunner<L, Req, Res>, OrderError>
     where
         L: AroundLinks<Req, Res>,
     {
         let mut description = Description::default();
         self.links.describe(&mut description);
         description.check()?;
+        self.links.find_tags();
         Ok(AroundRunner { pool: States::pool(self.links, L::states, L::ended) })
     }
 }
@@ -163,6 +166,9 @@ pub trait AroundLinks<Req, Res>: private::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn describe(&self, description: &mut Description);
 
+    #[doc(hidden)]
+    fn find_tags(&mut self);
+
     /// Runs the request through all of them, and what is inside.
     #[doc(hidden)]
     fn around<N: Next<Req, Res>>(
@@ -175,7 +181,7 @@ pub trait AroundLinks<Req, Res>: private::Sealed + Send + Sync + 'static {
 
     /// Calls `ended` from the inside out, for those that were reached. Returns how many panicked.
     #[doc(hidden)]
-    fn ended(&self, states: &mut Self::States, ending: &Ending) -> usize;
+    fn ended(&self, tags: &Switch, states: &mut Self::States, ending: &Ending) -> usize;
 }
 
 impl<Req: Send, Res> AroundLinks<Req, Res> for () {
@@ -183,6 +189,7 @@ impl<Req: Send, Res> AroundLinks<Req, Res> for () {
 
     fn states(&self) {}
     fn describe(&self, _: &mut Description) {}
+    fn find_tags(&mut self) {}
     fn around<N: Next<Req, Res>>(
         &self,
         _: &mut (),
@@ -192,7 +199,7 @@ impl<Req: Send, Res> AroundLinks<Req, Res> for () {
     ) -> impl Future<Output = Result<Res, N::Error>> + Send {
         next.run(request)
     }
-    fn ended(&self, _: &mut (), _: &Ending) -> usize {
+    fn ended(&self, _: &Switch, _: &mut (), _: &Ending) -> usize {
         0
     }
 }
@@ -202,6 +209,8 @@ impl<Req: Send, Res> AroundLinks<Req, Res> for () {
 pub struct AroundLink<L, I> {
     outer: L,
     interceptor: I,
+    /// Under which it runs; found when the chain is made ready.
+    tag: &'static Tag,
 }
 
 impl<L, I> private::Sealed for AroundLink<L, I> {}
@@ -227,6 +236,11 @@ macro_rules! links {
                 description.push::<I>(self.interceptor.name(), size_of::<I::State>(), order);
             }
 
+            fn find_tags(&mut self) {
+                self.outer.find_tags();
+                self.tag = pool::tag(self.interceptor.name());
+            }
+
             async fn around<N: Next<Req, Res>>(
                 &self,
                 states: &mut Self::States,
@@ -235,14 +249,17 @@ macro_rules! links {
                 next: N,
             ) -> Result<Res, N::Error> {
                 let LinkStates { outer, own, reached } = states;
-                let next = $inside(Inside { interceptor: &self.interceptor, own, reached, scope, next });
+                let next = $inside(Inside { interceptor: &self.interceptor, tag: self.tag, own, reached, scope, next });
                 self.outer.around(outer, scope, request, next).await
             }
 
-            fn ended(&self, states: &mut Self::States, ending: &Ending) -> usize {
-                let own = states.reached != Reached::No
-                    && caught(|| self.interceptor.ended(&mut states.own, ending)).is_none();
-                usize::from(own) + self.outer.ended(&mut states.outer, ending)
+            fn ended(&self, tags: &Switch, states: &mut Self::States, ending: &Ending) -> usize {
+                let hear = || {
+                    tags.to(self.tag);
+                    self.interceptor.ended(&mut states.own, ending);
+                };
+                let own = states.reached != Reached::No && caught(hear).is_none();
+                usize::from(own) + self.outer.ended(tags, &mut states.outer, ending)
             }
         }
     };
@@ -254,6 +271,7 @@ links!(Link, Interceptor, Passing);
 /// One interceptor, and what is inside of it.
 struct Inside<'a, I, S, N> {
     interceptor: &'a I,
+    tag: &'static Tag,
     own: &'a mut S,
     reached: &'a mut Reached,
     scope: &'a Scope,
@@ -267,10 +285,11 @@ impl<Req: Send, Res: Send, I: Around<Req, Res>, N: Next<Req, Res>> Next<Req, Res
     type Error = N::Error;
 
     fn run(self, request: Req) -> impl Future<Output = Result<Res, N::Error>> + Send {
-        let Inside { interceptor, own, reached, scope, next } = self.0;
+        let Inside { interceptor, tag, own, reached, scope, next } = self.0;
         // Noted first: whatever becomes of the call, the state is no longer as new.
         *reached = Reached::Entered;
-        interceptor.around(own, scope, request, next)
+        let tag = Some(tag);
+        PolledUnder::new(tag, under(tag, || interceptor.around(own, scope, request, next)))
     }
 }
 
@@ -281,14 +300,26 @@ impl<Req: Send, Res: Send, I: Interceptor<Req, Res>, N: Next<Req, Res>> Next<Req
     type Error = N::Error;
 
     async fn run(self, mut request: Req) -> Result<Res, N::Error> {
-        let Inside { interceptor, own, reached, scope, next } = self.0;
+        let Inside { interceptor, tag, own, reached, scope, next } = self.0;
         *reached = Reached::Entered;
-        if let ControlFlow::Break(response) = interceptor.before(own, scope, &mut request) {
+        if let ControlFlow::Break(response) = under(Some(tag), || interceptor.before(own, scope, &mut request)) {
             return Ok(response);
         }
         let mut response = next.run(request).await?;
-        interceptor.after(own, scope, &mut response);
+        under(Some(tag), || interceptor.after(own, scope, &mut response));
         Ok(response)
+    }
+}
+
+/// The handler: under the tag that was there before the chain, not under that of the interceptor around it.
+struct Handler<N>(N, Option<&'static Tag>);
+
+impl<Req: Send, Res, N: Next<Req, Res>> Next<Req, Res> for Handler<N> {
+    type Error = N::Error;
+
+    fn run(self, request: Req) -> impl Future<Output = Result<Res, N::Error>> + Send {
+        let Self(next, tag) = self;
+        PolledUnder::new(tag, under(tag, || next.run(request)))
     }
 }
 
@@ -316,7 +347,7 @@ impl<L: AroundLinks<Req, Res>, Req: Send + 'static, Res: 'static> AroundRunner<L
         let mut lent = States::lend(&self.pool, &scope);
         async move {
             let States { links, states, .. } = lent.payload.value_mut();
-            links.around(states, &scope, request, next).await
+            links.around(states, &scope, request, Handler(next, watch::named())).await
         }
     }
 }

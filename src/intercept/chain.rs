@@ -3,8 +3,9 @@
 use super::Interceptor;
 use super::order::{Description, Order, OrderError};
 use super::run::Runner;
-use crate::pool::{Reset, Verdict, both};
+use crate::pool::{self, Reset, Verdict, both};
 use crate::raw::unwind::caught;
+use crate::raw::watch::{Switch, Tag, UNTAGGED};
 use crate::request::{Ending, Scope};
 use core::ops::ControlFlow;
 
@@ -63,7 +64,7 @@ impl Chain {
 impl<L> Chain<L> {
     /// Adds an interceptor inside of those that are there.
     pub fn with<I>(self, interceptor: I) -> Chain<Link<L, I>> {
-        Chain { links: Link { outer: self.links, interceptor } }
+        Chain { links: Link { outer: self.links, interceptor, tag: &UNTAGGED } }
     }
 
     /// Makes the chain ready to run, with a pool for its states.
@@ -85,11 +86,12 @@ impl<L> Chain<L> {
     /// # Errors
     ///
     /// [`OrderError`] names an interceptor, and what it must stand after.
-    pub fn try_runner<Req: 'static, Res: 'static>(self) -> Result<Runner<L, Req, Res>, OrderError>
+    pub fn try_runner<Req: 'static, Res: 'static>(mut self) -> Result<Runner<L, Req, Res>, OrderError>
     where
         L: Links<Req, Res>,
     {
         self.describe().check()?;
+        self.links.find_tags();
         Ok(Runner::new(self.links))
     }
 
@@ -109,6 +111,8 @@ impl<L> Chain<L> {
 pub struct Link<L, I> {
     pub(super) outer: L,
     pub(super) interceptor: I,
+    /// Under which it runs; found when the chain is made ready.
+    pub(super) tag: &'static Tag,
 }
 
 /// What a [`Chain`] consists of: `()` or [`Link`], or the [`DynLinks`](super::DynLinks) of a [`DynChain`](super::DynChain). Not to be implemented by others.
@@ -124,17 +128,21 @@ pub trait Links<Req, Res>: private::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn describe(&self, description: &mut Description);
 
-    /// Calls `before` from the outside in, until one breaks.
+    /// Finds the tag of each interceptor, by its name.
     #[doc(hidden)]
-    fn before(&self, states: &mut Self::States, scope: &Scope, request: &mut Req) -> ControlFlow<Res>;
+    fn find_tags(&mut self);
+
+    /// Calls `before` from the outside in, each under its tag, until one breaks.
+    #[doc(hidden)]
+    fn before(&self, tags: &Switch, states: &mut Self::States, scope: &Scope, request: &mut Req) -> ControlFlow<Res>;
 
     /// Calls `after` from the inside out, for those whose `before` let the request pass.
     #[doc(hidden)]
-    fn after(&self, states: &mut Self::States, scope: &Scope, response: &mut Res);
+    fn after(&self, tags: &Switch, states: &mut Self::States, scope: &Scope, response: &mut Res);
 
     /// Calls `ended` from the inside out, for those whose `before` was called. Returns how many panicked.
     #[doc(hidden)]
-    fn ended(&self, states: &mut Self::States, ending: &Ending) -> usize;
+    fn ended(&self, tags: &Switch, states: &mut Self::States, ending: &Ending) -> usize;
 }
 
 pub(super) mod private {
@@ -148,11 +156,12 @@ impl<Req, Res> Links<Req, Res> for () {
 
     fn states(&self) {}
     fn describe(&self, _: &mut Description) {}
-    fn before(&self, _: &mut (), _: &Scope, _: &mut Req) -> ControlFlow<Res> {
+    fn find_tags(&mut self) {}
+    fn before(&self, _: &Switch, _: &mut (), _: &Scope, _: &mut Req) -> ControlFlow<Res> {
         ControlFlow::Continue(())
     }
-    fn after(&self, _: &mut (), _: &Scope, _: &mut Res) {}
-    fn ended(&self, _: &mut (), _: &Ending) -> usize {
+    fn after(&self, _: &Switch, _: &mut (), _: &Scope, _: &mut Res) {}
+    fn ended(&self, _: &Switch, _: &mut (), _: &Ending) -> usize {
         0
     }
 }
@@ -220,24 +229,35 @@ where
         description.push::<I>(self.interceptor.name(), size_of::<I::State>(), order);
     }
 
-    fn before(&self, states: &mut Self::States, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {
-        self.outer.before(&mut states.outer, scope, request)?;
+    fn find_tags(&mut self) {
+        self.outer.find_tags();
+        self.tag = pool::tag(self.interceptor.name());
+    }
+
+    fn before(&self, tags: &Switch, states: &mut Self::States, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {
+        self.outer.before(tags, &mut states.outer, scope, request)?;
         // Noted first: a `before` that panics has touched its state.
         states.reached = Reached::Entered;
+        tags.to(self.tag);
         self.interceptor.before(&mut states.own, scope, request)?;
         states.reached = Reached::Passed;
         ControlFlow::Continue(())
     }
 
-    fn after(&self, states: &mut Self::States, scope: &Scope, response: &mut Res) {
+    fn after(&self, tags: &Switch, states: &mut Self::States, scope: &Scope, response: &mut Res) {
         if states.reached == Reached::Passed {
+            tags.to(self.tag);
             self.interceptor.after(&mut states.own, scope, response);
         }
-        self.outer.after(&mut states.outer, scope, response);
+        self.outer.after(tags, &mut states.outer, scope, response);
     }
 
-    fn ended(&self, states: &mut Self::States, ending: &Ending) -> usize {
-        let own = states.reached != Reached::No && caught(|| self.interceptor.ended(&mut states.own, ending)).is_none();
-        usize::from(own) + self.outer.ended(&mut states.outer, ending)
+    fn ended(&self, tags: &Switch, states: &mut Self::States, ending: &Ending) -> usize {
+        let hear = || {
+            tags.to(self.tag);
+            self.interceptor.ended(&mut states.own, ending);
+        };
+        let own = states.reached != Reached::No && caught(hear).is_none();
+        usize::from(own) + self.outer.ended(tags, &mut states.outer, ending)
     }
 }

@@ -3,8 +3,9 @@
 use super::Interceptor;
 use super::chain::{Chain, Links, Reached, private};
 use super::order::{Description, Order};
-use crate::pool::{Reset, Verdict, both};
+use crate::pool::{self, Reset, Verdict, both};
 use crate::raw::unwind::caught;
+use crate::raw::watch::{Switch, Tag, UNTAGGED};
 use crate::request::{Ending, Scope};
 use core::any::Any;
 use core::fmt;
@@ -43,13 +44,13 @@ pub type DynChain<Req, Res> = Chain<DynLinks<Req, Res>>;
 impl<Req: 'static, Res: 'static> DynChain<Req, Res> {
     /// Adds an interceptor inside of those that are there.
     pub fn push<I: Interceptor<Req, Res>>(&mut self, interceptor: I) -> &mut Self {
-        self.links.0.push(Box::new(interceptor));
+        self.links.0.push((Box::new(interceptor), &UNTAGGED));
         self
     }
 }
 
 /// What a [`DynChain`] consists of.
-pub struct DynLinks<Req, Res>(Vec<Box<dyn Erased<Req, Res>>>);
+pub struct DynLinks<Req, Res>(Vec<(Box<dyn Erased<Req, Res>>, &'static Tag)>);
 
 impl<Req, Res> Default for DynLinks<Req, Res> {
     fn default() -> Self {
@@ -62,6 +63,7 @@ impl<Req, Res> private::Sealed for DynLinks<Req, Res> {}
 /// An interceptor whose state has lost its type.
 trait Erased<Req, Res>: Send + Sync {
     fn state(&self) -> Box<dyn State>;
+    fn name(&self) -> &'static str;
     fn describe(&self, description: &mut Description);
     fn before(&self, state: &mut dyn State, scope: &Scope, request: &mut Req) -> ControlFlow<Res>;
     fn after(&self, state: &mut dyn State, scope: &Scope, response: &mut Res);
@@ -89,10 +91,14 @@ impl<Req, Res, I: Interceptor<Req, Res>> Erased<Req, Res> for I {
         Box::new(I::State::default())
     }
 
+    fn name(&self) -> &'static str {
+        Interceptor::name(self)
+    }
+
     fn describe(&self, description: &mut Description) {
         let mut order = Order::default();
         self.order(&mut order);
-        description.push::<I>(self.name(), size_of::<I::State>(), order);
+        description.push::<I>(Interceptor::name(self), size_of::<I::State>(), order);
     }
 
     fn before(&self, state: &mut dyn State, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {
@@ -140,35 +146,45 @@ impl<Req: 'static, Res: 'static> Links<Req, Res> for DynLinks<Req, Res> {
     type States = DynStates;
 
     fn states(&self) -> DynStates {
-        DynStates(self.0.iter().map(|link| (link.state(), Reached::No)).collect())
+        DynStates(self.0.iter().map(|(link, _)| (link.state(), Reached::No)).collect())
     }
 
     fn describe(&self, description: &mut Description) {
-        self.0.iter().for_each(|link| link.describe(description));
+        self.0.iter().for_each(|(link, _)| link.describe(description));
     }
 
-    fn before(&self, states: &mut DynStates, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {
-        for (link, (state, reached)) in self.0.iter().zip(&mut states.0) {
+    fn find_tags(&mut self) {
+        self.0.iter_mut().for_each(|(link, tag)| *tag = pool::tag(link.name()));
+    }
+
+    fn before(&self, tags: &Switch, states: &mut DynStates, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {
+        for ((link, tag), (state, reached)) in self.0.iter().zip(&mut states.0) {
             // Noted first: a `before` that panics has touched its state.
             *reached = Reached::Entered;
+            tags.to(tag);
             link.before(&mut **state, scope, request)?;
             *reached = Reached::Passed;
         }
         ControlFlow::Continue(())
     }
 
-    fn after(&self, states: &mut DynStates, scope: &Scope, response: &mut Res) {
-        for (link, (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
+    fn after(&self, tags: &Switch, states: &mut DynStates, scope: &Scope, response: &mut Res) {
+        for ((link, tag), (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
             if *reached == Reached::Passed {
+                tags.to(tag);
                 link.after(&mut **state, scope, response);
             }
         }
     }
 
-    fn ended(&self, states: &mut DynStates, ending: &Ending) -> usize {
+    fn ended(&self, tags: &Switch, states: &mut DynStates, ending: &Ending) -> usize {
         let mut panics = 0;
-        for (link, (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
-            if *reached != Reached::No && caught(|| link.ended(&mut **state, ending)).is_none() {
+        for ((link, tag), (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
+            let hear = || {
+                tags.to(tag);
+                link.ended(&mut **state, ending);
+            };
+            if *reached != Reached::No && caught(hear).is_none() {
                 panics += 1;
             }
         }

@@ -3,6 +3,7 @@
 use super::chain::Links;
 use super::states::{Lent, States};
 use crate::pool::Pool;
+use crate::raw::watch::scoped;
 use crate::request::Scope;
 use core::fmt;
 use core::ops::ControlFlow;
@@ -56,13 +57,13 @@ pub struct Run<L: Links<Req, Res>, Req: 'static, Res: 'static> {
 impl<L: Links<Req, Res>, Req, Res> Run<L, Req, Res> {
     pub(crate) fn before(&mut self, request: &mut Req) -> ControlFlow<Res> {
         let States { links, states, .. } = self.states.payload.value_mut();
-        links.before(states, &self.scope, request)
+        scoped(|tags| links.before(tags, states, &self.scope, request))
     }
 
     /// Lets the response pass those that let the request pass.
     pub(crate) fn after(&mut self, response: &mut Res) {
         let States { links, states, .. } = self.states.payload.value_mut();
-        links.after(states, &self.scope, response);
+        scoped(|tags| links.after(tags, states, &self.scope, response));
     }
 }
 

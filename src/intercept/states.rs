@@ -4,6 +4,7 @@ use crate::pool::{Node, Pool, Pooled, Reset, Verdict, dispose};
 use crate::raw::held::Held;
 use crate::raw::parcels::Finish;
 use crate::raw::store::Disposal;
+use crate::raw::watch::{Switch, scoped};
 use crate::request::{Content, Ending, Outcome, Scope};
 use crate::sync::Arc;
 use std::panic::resume_unwind;
@@ -13,22 +14,25 @@ pub(super) struct States<L, S> {
     pub(super) links: Arc<L>,
     pub(super) states: S,
     /// Calls `ended` of those that were reached, and returns how many panicked.
-    ended: fn(&L, &mut S, &Ending) -> usize,
+    ended: Hear<L, S>,
 }
+
+/// Calls `ended`, each under its tag.
+type Hear<L, S> = fn(&L, &Switch, &mut S, &Ending) -> usize;
 
 /// The states on loan to one request.
 pub(super) type Lent<L, S> = Held<Content, Node<States<L, S>>>;
 
 impl<L: Send + Sync + 'static, S: Reset + Send + 'static> States<L, S> {
     /// A pool of the states that `make` makes.
-    pub(super) fn pool(links: L, make: fn(&L) -> S, ended: fn(&L, &mut S, &Ending) -> usize) -> Pool<Self> {
+    pub(super) fn pool(links: L, make: fn(&L) -> S, ended: Hear<L, S>) -> Pool<Self> {
         let links = Arc::new(links);
         Pool::new(move || Self { states: make(&links), links: Arc::clone(&links), ended })
     }
 
     /// Takes states for a request, until it ends.
     pub(super) fn lend(pool: &Pool<Self>, scope: &Scope) -> Lent<L, S> {
-        scope.hold(Pooled::into_node(pool.get()))
+        scope.hold(Pooled::into_node(pool.get_unwatched()))
     }
 }
 
@@ -48,7 +52,7 @@ impl<L, S: Reset> Reset for States<L, S> {
 impl<L: Send + Sync + 'static, S: Reset + Send + 'static> Finish<Ending> for Node<States<L, S>> {
     fn finish(mut self: Box<Self>, ending: &Ending) {
         let States { links, states, ended } = self.payload.value_mut();
-        let panics = ended(links, states, ending);
+        let panics = scoped(|tags| ended(links, tags, states, ending));
         let panicked = panics > 0 || ending.outcome() == Outcome::Panicked;
         dispose(self, if panicked { Disposal::Discard } else { Disposal::Reuse });
         if panics > 0 {

@@ -25,7 +25,7 @@ pub fn process_bytes() -> usize {
     PROCESS.used()
 }
 
-/// A number that never passes its limit. It publishes nothing, hence Relaxed throughout.
+/// A number that passes its limit only where somebody brings a limit of their own. It publishes nothing, hence Relaxed throughout.
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicUsize,
@@ -47,10 +47,14 @@ impl Budget {
 
     /// Reserves `amount`, wholly or not at all.
     pub(crate) fn reserve(&self, amount: usize) -> bool {
+        self.reserve_up_to(amount, self.limit.load(Relaxed))
+    }
+
+    /// The same up to this limit, for what cannot be refused: it holds up those who reserve.
+    pub(crate) fn reserve_up_to(&self, amount: usize, limit: usize) -> bool {
         if !self.within.is_none_or(|process| process.reserve(amount)) {
             return false;
         }
-        let limit = self.limit.load(Relaxed);
         let more = |used: usize| used.checked_add(amount).filter(|&sum| sum <= limit);
         let reserved = self.used.fetch_update(Relaxed, Relaxed, more).is_ok();
         if let (false, Some(process)) = (reserved, self.within) {

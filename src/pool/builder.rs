@@ -134,6 +134,7 @@ impl PoolBuilder {
     {
         let settings = Settings {
             name: self.name.unwrap_or_else(core::any::type_name::<T>),
+            class_bytes: 0,
             values: self.max_idle,
             value_bytes: self.max_value_bytes,
             thread_values: self.max_thread_idle,

@@ -101,6 +101,11 @@ impl Census {
         Word(self.word.load(Relaxed)).values()
     }
 
+    /// Of these, the values that have a place.
+    pub(super) fn placed(&self) -> usize {
+        Word(self.word.load(Relaxed)).places() as usize
+    }
+
     /// The most values that existed at once.
     pub(super) fn peak(&self) -> u64 {
         self.peak.load(Relaxed)

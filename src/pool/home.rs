@@ -10,6 +10,7 @@
 
 mod closing;
 mod lent;
+mod marked;
 mod shells;
 
 pub(crate) use closing::Ending;
@@ -30,6 +31,7 @@ use crate::raw::lease::Lease;
 use crate::raw::magazines::Magazines;
 use crate::raw::tiers::Tiers;
 use crate::raw::unwind::{Quiet, caught};
+use crate::raw::watch;
 use crate::sync::Ordering;
 use crate::sync::count::{AtomicBool, AtomicUsize};
 use core::fmt;
@@ -47,6 +49,8 @@ const STARVED_PER_SHARE: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) name: &'static str,
+    /// What each value keeps on the heap, in bytes, where all keep the same and share a budget with others; else 0.
+    pub(crate) class_bytes: usize,
     pub(crate) values: usize,
     pub(crate) value_bytes: usize,
     /// Values that one thread has at hand.
@@ -68,6 +72,8 @@ pub(crate) struct Home<T> {
     /// The bytes of those that have a place; the size classes of a buffer pool share one budget.
     bytes: Arc<Budget>,
     settings: Settings,
+    /// Its number in the registry.
+    id: u32,
     counts: Counts,
     waiters: Waiters,
     /// Whether a close has still to be finished.
@@ -98,6 +104,7 @@ impl<T: Send + 'static> Home<T> {
             census: Census::new(settings.values),
             bytes,
             settings,
+            id: registry::next_id(),
             counts: Counts::default(),
             waiters: Waiters::default(),
             unfinished: AtomicBool::new(false),
@@ -125,7 +132,12 @@ impl<T: Send + 'static> Home<T> {
     /// An idle node.
     #[inline]
     pub(crate) fn take(&self) -> Option<Lease<Node<T>>> {
-        self.take_at_hand().or_else(|| self.take_slow())
+        self.take_at_hand().or_else(|| self.take_beyond())
+    }
+
+    #[cold]
+    fn take_beyond(&self) -> Option<Lease<Node<T>>> {
+        if watch::is_open() { self.take_slow() } else { self.take_watched().map(|lease| self.noted(lease)) }
     }
 
     /// An idle node that this thread does not have at hand, or not on the short way.
@@ -133,6 +145,11 @@ impl<T: Send + 'static> Home<T> {
     pub(crate) fn take_slow(&self) -> Option<Lease<Node<T>>> {
         let node = self.tiers.take_slow_here()?;
         if self.settings.debug.has_verify() { self.first_clean(node) } else { Some(Lease::new(node)) }
+    }
+
+    /// An idle node, where the short way is shut since this thread's takes are watched.
+    pub(crate) fn take_watched(&self) -> Option<Lease<Node<T>>> {
+        self.tiers.take_watched_here().map(Lease::new).or_else(|| self.take_slow())
     }
 
     /// This node, or one after it: the first that was not changed while it waited.
@@ -157,11 +174,12 @@ impl<T: Send + 'static> Home<T> {
     /// A node of its own around a value that `get` had to make.
     #[cold]
     fn lease_boxed(home: &Arc<Self>, value: T) -> Lease<Node<T>> {
-        home.counts.made();
         let mut node = Self::node(home, value);
         // A panic while measuring, or no room: the node stays uncharged and must find room when it returns.
         let lent = &mut node.payload;
-        match caught(|| home.measure(lent.value())).filter(|&bytes| bytes <= home.settings.value_bytes) {
+        let bytes = caught(|| home.measure(lent.value()));
+        home.counts.made(bytes.unwrap_or(size_of::<Node<T>>()));
+        match bytes.filter(|&bytes| bytes <= home.settings.value_bytes) {
             Some(bytes) => {
                 lent.charge = home.charge_new(bytes);
                 home.shells.note_new(lent.charge);
@@ -227,6 +245,8 @@ impl<T: Send + 'static> Home<T> {
                 self.census.give_place();
             }
             return Err(DropReason::Budget);
+        } else if had_place {
+            self.counts.grew(bytes - *charge);
         }
         *charge = bytes;
         Ok(())
@@ -306,11 +326,26 @@ impl<T: Send + 'static> Home<T> {
         self.trim()
     }
 
+    /// The numbers, with all bytes of the budget, which others may share.
     pub(crate) fn stats(&self) -> PoolStats {
-        let mut stats = self.counts.snapshot(&self.census, &self.tiers, self.bytes.used());
+        self.stats_with(self.bytes.used())
+    }
+
+    /// The numbers, with the bytes of this home alone.
+    fn stats_alone(&self) -> PoolStats {
+        self.stats_with(match self.settings {
+            Settings { values: 0, .. } => 0,
+            Settings { class_bytes: 0, .. } => self.bytes.used(),
+            Settings { class_bytes, .. } => self.census.placed() * (size_of::<Node<T>>() + class_bytes),
+        })
+    }
+
+    fn stats_with(&self, charged_bytes: usize) -> PoolStats {
+        let mut stats = self.counts.snapshot(&self.census, &self.tiers, charged_bytes);
         stats.live = stats.live.saturating_sub(self.shells.count());
         stats.charged_bytes = stats.charged_bytes.saturating_sub(self.shells.bytes());
         stats.made += self.shells.made();
+        stats.made_bytes += self.shells.made_bytes();
         stats
     }
 }

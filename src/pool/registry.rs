@@ -4,8 +4,11 @@
 //! Touched when a pool begins or ends, when a thread ends and when a close was not complete: never on a hot path. No
 //! user code runs under its locks.
 
+use super::stats::PoolStats;
 use crate::raw::threads::{EndingThread, on_end};
 use crate::raw::unwind::caught;
+use crate::sync::Ordering::Relaxed;
+use crate::sync::count::AtomicU64;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Once, Weak};
@@ -17,6 +20,15 @@ pub(super) trait Idle: Send + Sync {
 
     /// Frees what is idle, for good; `false` if something was left.
     fn close(&self) -> bool;
+
+    /// Its number in the registry.
+    fn id(&self) -> u32;
+
+    /// Its name, and the bytes of its values where all have the same.
+    fn label(&self) -> (&'static str, u64);
+
+    /// Its numbers.
+    fn own_stats(&self) -> PoolStats;
 }
 
 /// By address, which no other home has before this one is forgotten.
@@ -48,6 +60,39 @@ fn thread_ends(thread: &EndingThread) {
         caught(|| home.thread_ends(thread));
     }
     finish();
+}
+
+/// Hands the name, the size class and the numbers of each pool to `look`. The lock is held only to find the next one, so a pool that comes
+/// or goes meanwhile may be missed.
+pub(crate) fn each_pool(mut look: impl FnMut(&'static str, u64, PoolStats)) {
+    let mut next = 0;
+    while let Some((address, home)) = after(next) {
+        next = address + 1;
+        if let Some(home) = home.upgrade() {
+            let (name, class_bytes) = home.label();
+            look(name, class_bytes, home.own_stats());
+        }
+    }
+}
+
+/// A number for a home that begins; four million homes later it comes again.
+pub(super) fn next_id() -> u32 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: it only counts.
+    (NEXT.fetch_add(1, Relaxed) % (1 << 22)) as u32
+}
+
+/// The name and the size class of a home that has not ended.
+pub(super) fn name_of(id: u32) -> Option<(&'static str, u64)> {
+    let homes = HOMES.lock();
+    let home = homes.values().filter_map(Weak::upgrade).find(|home| home.id() == id);
+    drop(homes);
+    home.map(|home| home.label())
+}
+
+/// The first home at an address or beyond.
+fn after(address: usize) -> Option<(usize, Weak<dyn Idle>)> {
+    HOMES.lock().range(address..).next().map(|(&address, home)| (address, Weak::clone(home)))
 }
 
 /// Notes a home whose close found an owner busy for long.

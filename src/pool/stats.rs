@@ -33,6 +33,39 @@ pub enum DropReason {
 
 const REASONS: usize = 10;
 
+impl DropReason {
+    /// Each reason.
+    pub const ALL: [Self; REASONS] = [
+        Self::Oversize,
+        Self::Full,
+        Self::Budget,
+        Self::Verdict,
+        Self::Panicked,
+        Self::Closed,
+        Self::Underused,
+        Self::Aged,
+        Self::NotPooled,
+        Self::Damaged,
+    ];
+
+    /// What it is called in metrics, such as `not_pooled`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Oversize => "oversize",
+            Self::Full => "full",
+            Self::Budget => "budget",
+            Self::Verdict => "verdict",
+            Self::Panicked => "panicked",
+            Self::Closed => "closed",
+            Self::Underused => "underused",
+            Self::Aged => "aged",
+            Self::NotPooled => "not_pooled",
+            Self::Damaged => "damaged",
+        }
+    }
+}
+
 /// A snapshot of a pool's numbers. The fields are read one after the other while the pool works, so sums may
 /// be off by what happened meanwhile; at rest they are exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +89,9 @@ pub struct PoolStats {
     pub fetches: u64,
     /// Values that the factory made since the pool began: the misses of `get`.
     pub made: u64,
+    /// Bytes of these, as they were when they were made, and what values grew by since: seen when they come back, and of values that
+    /// stand in the bounds only.
+    pub made_bytes: u64,
     drops: [u64; REASONS],
 }
 
@@ -88,6 +124,7 @@ impl core::ops::AddAssign for PoolStats {
         self.hits += other.hits;
         self.fetches += other.fetches;
         self.made += other.made;
+        self.made_bytes += other.made_bytes;
         for (mine, theirs) in self.drops.iter_mut().zip(other.drops) {
             *mine += theirs;
         }
@@ -98,12 +135,18 @@ impl core::ops::AddAssign for PoolStats {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     made: AtomicU64,
+    made_bytes: AtomicU64,
     drops: [AtomicU64; REASONS],
 }
 
 impl Counts {
-    pub(super) fn made(&self) {
+    pub(super) fn made(&self, bytes: usize) {
         self.made.fetch_add(1, Relaxed);
+        self.grew(bytes);
+    }
+
+    pub(super) fn grew(&self, bytes: usize) {
+        self.made_bytes.fetch_add(bytes as u64, Relaxed);
     }
 
     pub(super) fn dropped(&self, reason: DropReason) {
@@ -120,7 +163,21 @@ impl Counts {
             hits: tiers.takes().saturating_sub(self.drops[DropReason::Damaged as usize].load(Relaxed)),
             fetches: tiers.fetches(),
             made: self.made.load(Relaxed),
+            made_bytes: self.made_bytes.load(Relaxed),
             drops: core::array::from_fn(|reason| self.drops[reason].load(Relaxed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DropReason;
+
+    #[test]
+    fn each_reason_stands_at_its_number_under_a_name_of_its_own() {
+        for (at, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, at);
+            assert_eq!(format!("{reason:?}").to_lowercase(), reason.name().replace('_', ""));
         }
     }
 }

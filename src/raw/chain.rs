@@ -124,10 +124,10 @@ impl<P> Chain<P> {
         long
     }
 
-    /// Exchanges this chain for another place's list and length.
-    pub fn exchange(&mut self, list: &mut List<P>, len: &mut usize) {
+    /// Exchanges this chain for a list of another place, of length `len`. Returns the length that the list has then.
+    pub fn exchange(&mut self, list: &mut List<P>, len: usize) -> usize {
         core::mem::swap(&mut self.list, list);
-        core::mem::swap(&mut self.len, len);
+        core::mem::replace(&mut self.len, len)
     }
 }
 

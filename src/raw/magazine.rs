@@ -22,8 +22,9 @@
 use super::barrier;
 use super::chain::{Chain, List};
 use super::depot::Load;
+use super::tally::Tally;
 use crate::sync::count::{self, AtomicU64};
-use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, UnsafeCell};
+use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use core::fmt;
 use core::ptr::NonNull;
 
@@ -43,16 +44,12 @@ pub struct Magazine<P> {
     gate: AtomicU32,
     /// The number of the owning thread.
     owner: usize,
-    /// Nodes that it holds at most.
-    depth: usize,
     /// What the gate is when it is open.
     open: u32,
     list: UnsafeCell<List<P>>,
-    /// The length of `list`. Written by whoever may touch the list, read by anybody as a hint.
-    waiting: AtomicUsize,
-    /// Nodes taken out by the owner, for statistics.
-    takes: AtomicU64,
-    /// `takes` at the last look of a trim.
+    /// The nodes of `list`, by number.
+    tally: Tally,
+    /// What the owner had taken at the last look of a trim.
     takes_seen: AtomicU64,
     /// Nodes of other threads' magazines that the owner gathers before it hands them on. Only the owner's.
     batch: count::AtomicUsize,
@@ -70,11 +67,9 @@ impl<P> Magazine<P> {
             busy: AtomicBool::new(false),
             gate: AtomicU32::new(open),
             owner,
-            depth,
             open,
             list: UnsafeCell::new(List::new()),
-            waiting: AtomicUsize::new(0),
-            takes: AtomicU64::new(0),
+            tally: Tally::new(depth),
             takes_seen: AtomicU64::new(0),
             batch: count::AtomicUsize::new(1),
         }
@@ -85,10 +80,10 @@ impl<P> Magazine<P> {
     }
 
     pub fn depth(&self) -> usize {
-        self.depth
+        self.tally.depth()
     }
 
-    /// Lets the owner work with its nodes and their number; gives `input` back when the gate is not open, or is open
+    /// Lets the owner work with its nodes and their tally; gives `input` back when the gate is not open, or is open
     /// only behind a full fence.
     ///
     /// It takes a pointer, not a reference: the magazine may be freed by another thread as soon as `busy` is
@@ -98,12 +93,12 @@ impl<P> Magazine<P> {
     ///
     /// - The calling thread is the owner, and is not inside of another call of this magazine;
     /// - the magazine is valid at least until `busy` is lowered, which is the last that is done with it;
-    /// - `work` keeps the number true, does not panic and runs no code of a user.
+    /// - `work` keeps the tally true, does not panic and runs no code of a user.
     #[inline(always)]
     pub unsafe fn with_light<I, R>(
         this: NonNull<Self>,
         input: I,
-        work: impl FnOnce(&mut List<P>, &mut usize, I) -> R,
+        work: impl FnOnce(&mut List<P>, &Tally, I) -> R,
     ) -> Result<R, I> {
         // SAFETY: valid by the caller's promise. It is looked at in models only, where a gate that wants a full fence
         // must get none here.
@@ -120,7 +115,7 @@ impl<P> Magazine<P> {
     pub unsafe fn with<I, R>(
         this: NonNull<Self>,
         input: I,
-        work: impl FnOnce(&mut List<P>, &mut usize, I) -> R,
+        work: impl FnOnce(&mut List<P>, &Tally, I) -> R,
     ) -> Result<R, I> {
         // SAFETY: valid by the caller's promise.
         if unsafe { (*this.as_ptr()).open } == OPEN {
@@ -143,7 +138,7 @@ impl<P> Magazine<P> {
         fence: impl FnOnce(),
         open: u32,
         input: I,
-        work: impl FnOnce(&mut List<P>, &mut usize, I) -> R,
+        work: impl FnOnce(&mut List<P>, &Tally, I) -> R,
     ) -> Result<R, I> {
         let this = this.as_ptr();
         // SAFETY: valid by the caller's promise; here and below a place is borrowed for one operation.
@@ -161,33 +156,26 @@ impl<P> Magazine<P> {
             return Err(input);
         }
         // SAFETY: as above.
-        let waiting = unsafe { &(*this).waiting };
-        let mut len = waiting.load(Ordering::Relaxed);
+        let tally = unsafe { &(*this).tally };
         // SAFETY: as above.
         let list = unsafe { &(*this).list };
         let result = list.with_mut(|list| {
             // SAFETY: by (a), first half.
-            work(unsafe { &mut *list }, &mut len, input)
+            work(unsafe { &mut *list }, tally, input)
         });
-        waiting.store(len, Ordering::Relaxed);
         // Release: publishes the nodes to the Acquire in `seized`.
         busy.store(false, Ordering::Release);
         Ok(result)
     }
 
-    /// Counts a node that the owner took. A plain increment: only the owner writes.
-    #[inline(always)]
-    pub fn count_take(&self) {
-        self.takes.store(self.takes.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-
+    /// Nodes taken out by the owner since the beginning.
     pub fn takes(&self) -> u64 {
-        self.takes.load(Ordering::Relaxed)
+        self.tally.takes()
     }
 
     /// Nodes waiting, as far as can be told from outside.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.tally.len()
     }
 
     /// Whether nothing was taken since the last call. For one trimmer at a time.
@@ -206,7 +194,7 @@ impl<P> Magazine<P> {
 
     /// Doubles the batch, up to what the magazine holds.
     pub fn grow_batch(&self) {
-        self.batch.store((self.batch() * 2).min(self.depth), Ordering::Relaxed);
+        self.batch.store((self.batch() * 2).min(self.depth()), Ordering::Relaxed);
     }
 
     /// Shuts the gate until `reopen`. For the one who holds the pool's lock, as the rest of this block.
@@ -234,19 +222,17 @@ impl<P> Magazine<P> {
             return None;
         }
         let mut chain = Chain::new();
-        let mut len = self.waiting.load(Ordering::Relaxed);
         self.list.with_mut(|list| {
             // SAFETY: by (a), second half.
             let list = unsafe { &mut *list };
-            chain.exchange(list, &mut len);
+            chain.exchange(list, self.tally.len());
             // Turned round once and back again: the one that came last is the first to be taken.
             let mut kept = chain.split_off(keep);
+            self.tally.set_len(kept.len());
             while let Some(node) = kept.pop() {
                 list.push(node);
-                len += 1;
             }
         });
-        self.waiting.store(len, Ordering::Relaxed);
         Some(chain)
     }
 

@@ -6,6 +6,7 @@
 use super::barrier;
 use super::chain::{Chain, List, Node};
 use super::magazine::Magazine;
+use super::tally::Tally;
 use super::threads::{self, EndingThread, THREADS};
 use crate::sync::{AtomicPtr, AtomicUsize, MODELLED, Mutex, Ordering, yield_now};
 use core::fmt;
@@ -120,9 +121,8 @@ impl<P> Magazines<P> {
         let magazine = self.magazine(number)?;
         let this = NonNull::from(magazine);
         // SAFETY: the caller's promise; `self` keeps the magazine; `pop` neither panics nor runs a user's code.
-        let node = unsafe { Magazine::with_light(this, (), |list, len, ()| pop(list, len)) }.ok().flatten()?;
+        let node = unsafe { Magazine::with_light(this, (), |list, tally, ()| pop(list, tally)) }.ok().flatten()?;
         node.home.set(Some(this));
-        magazine.count_take();
         Some(node)
     }
 
@@ -135,9 +135,8 @@ impl<P> Magazines<P> {
         let magazine = self.magazine(number)?;
         let this = NonNull::from(magazine);
         // SAFETY: as in `take_light`.
-        let node = unsafe { Magazine::with(this, (), |list, len, ()| pop(list, len)) }.ok().flatten()?;
+        let node = unsafe { Magazine::with(this, (), |list, tally, ()| pop(list, tally)) }.ok().flatten()?;
         node.home.set(Some(this));
-        magazine.count_take();
         Some(node)
     }
 
@@ -172,13 +171,10 @@ impl<P> Magazines<P> {
         P: Housed,
     {
         let Some(magazine) = node.payload.magazines().begun(number) else { return Err(node) };
-        let (this, depth) = (NonNull::from(magazine), magazine.depth());
+        let this = NonNull::from(magazine);
         // SAFETY: the caller's promise; by `Housed` the node keeps the magazine until `busy` is lowered, as nobody else
         // can reach the list before that.
-        match unsafe { Magazine::with_light(this, node, |list, len, node| push_below(depth, list, len, node)) } {
-            Ok(None) => Ok(()),
-            Ok(Some(node)) | Err(node) => Err(node),
-        }
+        all_in(unsafe { Magazine::with_light(this, node, try_push) })
     }
 
     /// Takes what a thread that ends has at hand. The caller keeps the pool.
@@ -253,31 +249,35 @@ impl<P> Magazines<P> {
 // What is done inside of a magazine.
 
 #[inline(always)]
-fn pop<P>(list: &mut List<P>, len: &mut usize) -> Option<Box<Node<P>>> {
+fn pop<P>(list: &mut List<P>, tally: &Tally) -> Option<Box<Node<P>>> {
     let node = list.pop()?;
-    *len -= 1;
+    tally.take();
     Some(node)
 }
 
+/// Puts `node` in if there is room, or gives it back.
 #[inline(always)]
-pub fn push<P>(list: &mut List<P>, len: &mut usize, node: Box<Node<P>>) {
-    list.push(node);
-    *len += 1;
-}
-
-/// Puts `node` in if there are fewer than `limit`, or gives it back.
-#[inline(always)]
-pub fn push_below<P>(limit: usize, list: &mut List<P>, len: &mut usize, node: Box<Node<P>>) -> Option<Box<Node<P>>> {
-    if *len >= limit {
+pub fn try_push<P>(list: &mut List<P>, tally: &Tally, node: Box<Node<P>>) -> Option<Box<Node<P>>> {
+    if !tally.try_put() {
         return Some(node);
     }
-    push(list, len, node);
+    list.push(node);
     None
 }
 
+/// Whether `try_push` has put the node in: it comes back when there was no room, or the gate was shut.
+#[inline(always)]
+pub fn all_in<N>(pushed: Result<Option<N>, N>) -> Result<(), N> {
+    match pushed {
+        Ok(None) => Ok(()),
+        Ok(Some(node)) | Err(node) => Err(node),
+    }
+}
+
 /// Puts `chain` in and gives what was there.
-pub fn exchanged<P>(list: &mut List<P>, len: &mut usize, mut chain: Chain<P>) -> Chain<P> {
-    chain.exchange(list, len);
+pub fn exchanged<P>(list: &mut List<P>, tally: &Tally, mut chain: Chain<P>) -> Chain<P> {
+    let len = chain.exchange(list, tally.len());
+    tally.set_len(len);
     chain
 }
 

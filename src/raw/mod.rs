@@ -8,9 +8,10 @@
 //! | `quota` | what all lanes of a request may take together |
 //! | `allocator` | a cursor lent to collections through the allocator API |
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
-//! | `chain`, `magazine`, `magazines`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
+//! | `chain`, `tally`, `magazine`, `magazines`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
 //! | `shell` | a node whose value was taken out, to be filled again |
-//! | `barrier`, `threads` | a fence that costs one side only; dense numbers for threads |
+//! | `barrier`, `threads`, `watch` | a fence that costs one side only; dense numbers for threads; whether they are watched |
+//! | `audit` | what single requests have out, in a table of words |
 //! | `lease` | the one owner of a node that is lent |
 //! | `shared`, `view` | a reference count inside a pooled node; parts of the bytes of one |
 //! | `segment`, `room` | bytes of which only written ones show; room filled |
@@ -23,6 +24,7 @@
 
 #[cfg(feature = "allocator-api2")]
 pub mod allocator;
+pub mod audit;
 pub mod barrier;
 pub mod boxed;
 pub mod chain;
@@ -48,7 +50,9 @@ pub mod shared;
 pub mod shell;
 pub mod slot;
 pub mod store;
+pub mod tally;
 pub mod threads;
 pub mod tiers;
 pub mod unwind;
 pub mod view;
+pub mod watch;

@@ -43,6 +43,13 @@ impl fmt::Display for NoBuffer {
 
 impl core::error::Error for NoBuffer {}
 
+impl From<NoBuffer> for std::io::Error {
+    fn from(_: NoBuffer) -> Self {
+        // With a text of its own it would have to be boxed.
+        std::io::ErrorKind::OutOfMemory.into()
+    }
+}
+
 /// # Invariants
 ///
 /// (a) `data` points at `capacity` bytes allocated with [`layout`], owned by this segment; `capacity` is a whole number

@@ -7,7 +7,7 @@
 //! | [`Free`] | nobody else has a right | `&mut C` | `open` -> [`Owner`]; or the slot is dropped |
 //! | [`Owner`] | one request, begun | `&C` | its drop, which closes the slot |
 //! | [`Pin`] | one strong pin | `&C` | its drop |
-//! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end |
+//! | [`Handle`], [`View`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end |
 //! | [`Wait`] | nothing: weak | | the close, of which it hears |
 //!
 //! The word, with `generation` in its upper half:
@@ -23,8 +23,10 @@
 //! again, and its memory stays valid and is lost. A generation is used once; the slot that has used
 //! them all is dropped.
 
+mod spot;
 mod waiting;
 
+pub use spot::{Spot, View};
 pub use waiting::Wait;
 
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};

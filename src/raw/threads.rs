@@ -8,6 +8,7 @@
 //! The lock around the free numbers makes all that a thread did under its number happen before what the next
 //! owner of the number does.
 
+use super::watch;
 use crate::sync::MODELLED;
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -18,9 +19,9 @@ use std::collections::BTreeSet;
 pub const THREADS: usize = if MODELLED { 3 } else { 128 };
 
 /// This thread has not asked yet.
-const UNKNOWN: usize = usize::MAX;
+pub(super) const UNKNOWN: usize = usize::MAX;
 /// This thread has no number: it came too late, or is about to end.
-const NONE: usize = usize::MAX - 1;
+pub(super) const NONE: usize = usize::MAX - 1;
 
 thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
@@ -61,7 +62,7 @@ pub fn number() -> usize {
     if number == UNKNOWN { take() } else { number }
 }
 
-/// This thread's number as far as it has asked for one; else none. One load.
+/// This thread's number as far as it has asked for one; else none. One load. (The short way of a take asks [`watch`].)
 #[inline(always)]
 pub fn number_so_far() -> usize {
     NUMBER.get()
@@ -72,6 +73,7 @@ fn take() -> usize {
     // In the destructors of a thread that never asked before, the guard may be gone already.
     let number = if LENT.try_with(|_| ()).is_ok() { take_free() } else { NONE };
     NUMBER.set(number);
+    watch::renumbered();
     number
 }
 
@@ -98,6 +100,7 @@ struct Lent;
 impl Drop for Lent {
     fn drop(&mut self) {
         let number = NUMBER.replace(NONE);
+        watch::renumbered();
         if number >= THREADS {
             return;
         }

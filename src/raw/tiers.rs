@@ -17,8 +17,9 @@ mod closing;
 use super::chain::{Chain, Node};
 use super::depot::{Depot, Load, Push};
 use super::magazine::Magazine;
-use super::magazines::{Magazines, exchanged, push, push_below};
+use super::magazines::{Magazines, all_in, exchanged, try_push};
 use super::threads::{self, EndingThread};
+use super::watch;
 use crate::sync::{Ordering, count};
 use core::fmt;
 use core::ptr::NonNull;
@@ -71,8 +72,17 @@ impl<P> Tiers<P> {
     where
         P: Homed,
     {
-        // SAFETY: it is this thread's number, or none.
-        unsafe { self.take_at_hand(threads::number_so_far()) }
+        // SAFETY: it is this thread's number, or none, by (a) of `watch`.
+        unsafe { self.take_at_hand(watch::number_to_take()) }
+    }
+
+    /// As `take_here`, for a thread whose takes are watched.
+    pub fn take_watched_here(&self) -> Option<Box<Node<P>>>
+    where
+        P: Homed,
+    {
+        // SAFETY: it is this thread's number.
+        unsafe { self.take_at_hand(threads::number()) }
     }
 
     /// Takes an idle node, wherever this thread can find one without asking others, after `take_here` found none.
@@ -181,14 +191,9 @@ impl<P> Tiers<P> {
         if owner != number {
             return Err(node);
         }
-        // SAFETY: as above.
-        let depth = unsafe { home.as_ref() }.depth();
         // SAFETY: the caller's promise; the node keeps the magazine until `busy` is lowered, as nobody else
         // can reach the list before that.
-        match unsafe { Magazine::with_light(home, node, |list, len, node| push_below(depth, list, len, node)) } {
-            Ok(None) => Ok(()),
-            Ok(Some(node)) | Err(node) => Err(node),
-        }
+        all_in(unsafe { Magazine::with_light(home, node, try_push) })
     }
 
     /// Gives a node back to the thread's magazine, which hands its chain over if it is full, or has gathered a
@@ -206,7 +211,15 @@ impl<P> Tiers<P> {
         let is_foreign = node.home.get() != Some(this);
         let limit = if is_foreign { magazine.batch() } else { magazine.depth() };
         // SAFETY: the caller's promise, and as in `put_at_hand`.
-        let put = unsafe { Magazine::with(this, node, |list, len, node| push_below(limit, list, len, node)) };
+        let put = unsafe {
+            Magazine::with(
+                this,
+                node,
+                |list, tally, node| {
+                    if tally.len() < limit { try_push(list, tally, node) } else { Some(node) }
+                },
+            )
+        };
         let Some(node) = put? else { return Ok(()) };
         if is_foreign {
             // SAFETY: the node in hand keeps the magazine.
@@ -229,8 +242,8 @@ impl<P> Tiers<P> {
         if let Ok(chain) = unsafe { Magazine::with(magazine, Chain::new(), exchanged) } {
             node.payload.tiers().hand_over(chain, |chain| node.payload.spill(chain));
         }
-        // SAFETY: as in `put_at_hand`. No code of a user has put a node in meanwhile that is not welcome to stay.
-        unsafe { Magazine::with(magazine, node, push) }
+        // SAFETY: as in `put_at_hand`. Code of a user may have filled it again meanwhile.
+        all_in(unsafe { Magazine::with(magazine, node, try_push) })
     }
 
     /// Puts a node into the depot, in a chain of its own. The caller keeps the pool.

@@ -39,11 +39,15 @@ impl<N: Holds> View<N> {
     /// All bytes of `node`; the node back if it has none.
     #[inline]
     pub fn new(node: Box<N>) -> Result<Self, Box<N>> {
+        if node.bytes().is_empty() { Err(node) } else { Ok(Self::of(Shared::new(node))) }
+    }
+
+    /// All bytes of `node`, of which there is at least one.
+    #[inline]
+    pub fn of(node: Shared<N>) -> Self {
         let bytes = NonNull::from(node.bytes());
-        if bytes.is_empty() {
-            return Err(node);
-        }
-        Ok(Self { data: bytes.cast(), len: bytes.len(), node: Some(Shared::new(node)) })
+        debug_assert!(!bytes.is_empty());
+        Self { data: bytes.cast(), len: bytes.len(), node: Some(node) }
     }
 
     #[inline]

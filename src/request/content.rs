@@ -4,7 +4,7 @@ use super::ending::{Ending, Outcome};
 use super::local::Locals;
 use super::scopes::Shared;
 use super::usage::Notes;
-use crate::pool::{Pooled, Reset, Verdict, give_back};
+use crate::pool::{Account, Pooled, Reset, Verdict, give_back};
 use crate::raw::lanes::Keep;
 use crate::raw::slot::{Free, Owner, Recycle, bytes};
 use crate::raw::store::{Disposal, Store};
@@ -71,14 +71,18 @@ impl Reset for Seat {
 const ABORTED: u64 = 1;
 /// There were pins when the guard closed the slot.
 const OUTLIVED: u64 = 2;
+/// Something was taken under a tag.
+const AUDITED: u64 = 4;
 
 /// The content of a slot, used by one request after the other.
 pub(crate) struct Content {
     pub(super) store: Store<Ending>,
     pub(super) locals: Locals,
-    /// What is out of the ordinary: `ABORTED`, `OUTLIVED`. Written by the guard only, before it closes the slot, which
-    /// publishes it.
+    /// What is out of the ordinary: `ABORTED`, `OUTLIVED`, `AUDITED`. Written by the guard before it closes the slot, or by
+    /// who has a pin; which publishes it.
     marks: AtomicU64,
+    /// What was taken under tags.
+    account: Account,
     /// When the request should be answered; of one request.
     pub(super) deadline: Mutex<Option<Instant>>,
     notes: Notes,
@@ -102,6 +106,7 @@ impl Content {
             store,
             locals: Locals::default(),
             marks: AtomicU64::new(0),
+            account: Account::default(),
             deadline: Mutex::new(None),
             notes: Notes::default(),
             retained: bytes::<Content>(),
@@ -112,6 +117,12 @@ impl Content {
 
     pub(super) fn abort(&self) {
         self.marks.fetch_or(ABORTED, Relaxed);
+    }
+
+    /// The account of what the request takes under tags.
+    pub(super) fn audited(&self) -> &Account {
+        self.marks.fetch_or(AUDITED, Relaxed);
+        &self.account
     }
 
     /// Gives everything back that the request took, and keeps what the next one needs. Returns hooks and drops that
@@ -168,7 +179,8 @@ impl Recycle for Content {
         *content.deadline.get_mut() = None;
         let panics = if is_poisoned { content.discard() } else { content.reclaim() };
         let marks = core::mem::take(content.marks.get_mut());
-        if is_poisoned || panics > 0 || marks & OUTLIVED != 0 {
+        if is_poisoned || panics > 0 || marks & (OUTLIVED | AUDITED) != 0 {
+            content.account.end();
             content.shared.counts.note(marks & OUTLIVED != 0, was_late, is_poisoned, panics);
         }
         // A poisoned slot is dropped here, and its seat goes back empty; a whole one goes back with its seat.

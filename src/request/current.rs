@@ -1,33 +1,34 @@
 //! The request that is being polled on this thread.
 //!
-//! A handle in a thread-local, swapped in around each poll and out again afterwards, also by a panic. Whoever
-//! polls owns the handle and exchanges it, so that no reference count is touched. Nested polls stack up in the
-//! owners' hands; another thread, a spawned task or a blocking one has a cell of its own.
+//! A thread-local says where its handle is, around each poll, and says afterwards what it said before, also by a panic. Whoever
+//! polls has the handle or the guard and lends it, so that no reference count is touched. Nested polls stack up; another
+//! thread, a spawned task or a blocking one has a spot of its own.
 
+use super::content::Content;
 use super::scope::{Scope, ScopeHandle};
-use core::cell::Cell;
-use core::mem::ManuallyDrop;
+use crate::pool::Account;
+use crate::raw::slot::{Spot, View};
 
 thread_local! {
-    /// Empty whenever nothing is polled, so that there is nothing to drop when the thread ends; that spares the
-    /// bookkeeping of a destructor at each look.
-    static CURRENT: Cell<ManuallyDrop<Option<ScopeHandle>>> = const { Cell::new(ManuallyDrop::new(None)) };
+    static CURRENT: Spot<Content> = const { Spot::new() };
 }
 
 /// The scope of the current request, if it still runs.
 pub(super) fn scope() -> Option<Scope> {
-    CURRENT.with(|cell| {
-        let handle = cell.take();
-        let scope = handle.as_ref().and_then(|handle| handle.enter().ok());
-        cell.set(handle);
-        scope
-    })
+    CURRENT.with(Spot::enter).map(Scope::entered)
+}
+
+/// Hands the account of the current request on, if it still runs. For the pools, which know of no request.
+pub(super) fn account(look: &mut dyn FnMut(&Account)) {
+    if let Some(scope) = scope() {
+        look(scope.account());
+    }
 }
 
 /// Runs `f` with `handle` as the request that [`Scope::current`] finds on this thread: for those who write their own
-/// integration and poll a request's future themselves.
+/// integration and poll a request's future themselves. With `None` it finds none.
 ///
-/// The handle is lent to the thread meanwhile, and is back in its place afterwards, also when `f` panics.
+/// The handle is lent to the thread meanwhile.
 ///
 /// **Cost**: two exchanges with a thread-local; no reference count is touched.
 ///
@@ -43,24 +44,13 @@ pub(super) fn scope() -> Option<Scope> {
 /// ```
 #[inline]
 pub fn with_current<R>(handle: &mut Option<ScopeHandle>, f: impl FnOnce() -> R) -> R {
-    exchange(handle);
-    let _back = Exchanged(handle);
-    f()
+    with_view(handle.as_ref().map(ScopeHandle::view).as_ref(), f)
 }
 
+/// As [`with_current`], for those who have a view of a guard or a handle.
 #[inline]
-fn exchange(handle: &mut Option<ScopeHandle>) {
-    CURRENT.with(|cell| *handle = ManuallyDrop::into_inner(cell.replace(ManuallyDrop::new(handle.take()))));
-}
-
-/// Exchanges back when dropped.
-struct Exchanged<'a>(&'a mut Option<ScopeHandle>);
-
-impl Drop for Exchanged<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        exchange(self.0);
-    }
+pub(crate) fn with_view<R>(view: Option<&View<'_, Content>>, f: impl FnOnce() -> R) -> R {
+    Spot::with(&CURRENT, view, f)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::scope::{Scope, ScopeHandle};
-use crate::raw::slot::Owner;
+use crate::raw::slot::{Owner, View};
 use core::fmt;
 use std::time::Instant;
 
@@ -19,6 +19,13 @@ pub struct RequestGuard {
 impl RequestGuard {
     pub(super) fn new(owner: Owner<Content>) -> Self {
         Self { owner }
+    }
+
+    /// Lends a handle to the spot that says which request is current.
+    #[inline]
+    #[allow(dead_code)] // Only a porch polls.
+    pub(crate) fn view(&self) -> View<'_, Content> {
+        self.owner.view()
     }
 
     /// A strong pin to the request's memory.

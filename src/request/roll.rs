@@ -5,6 +5,7 @@
 
 use super::content::Content;
 use super::scopes::Shared;
+use crate::pool::{self, LiveTask};
 use crate::raw::slot::Handle;
 use crate::sync::Arc;
 use core::fmt;
@@ -86,6 +87,8 @@ pub(crate) struct Enrolled {
     shared: Arc<Shared>,
     key: u64,
     tag: &'static str,
+    /// For the books of the process, which know of all scopes.
+    _task: Option<LiveTask>,
 }
 
 impl Enrolled {
@@ -96,7 +99,8 @@ impl Enrolled {
         live.next += 1;
         live.entries.insert(key, Entry { tag, kind, since });
         drop(live);
-        Self { shared: Arc::clone(shared), key, tag }
+        let task = (kind == Kind::Task).then(|| LiveTask::of(pool::tag(tag)));
+        Self { shared: Arc::clone(shared), key, tag, _task: task }
     }
 }
 

@@ -10,10 +10,10 @@ use super::local::{LocalBusy, LocalRef};
 use super::roll::{Enrolled, Kind, Tag};
 use crate::arena::Arena;
 use crate::buffer::BufferPool;
-use crate::pool::{Node, Pool, Pooled, Reset};
+use crate::pool::{Account, Node, Pool, Pooled, Reset};
 use crate::raw::held::Held;
 use crate::raw::parcels::Finish;
-use crate::raw::slot::{Handle, Pin};
+use crate::raw::slot::{Handle, Pin, View};
 use crate::sync::Arc;
 use core::fmt;
 use std::time::Instant;
@@ -60,7 +60,11 @@ pub struct Scope {
 impl Scope {
     pub(super) fn from_pin(pin: Option<Pin<Content>>) -> Self {
         // The state word counts to half a billion. Only forgetting scopes in a loop leads here.
-        let pin = pin.expect("fewer than half a billion scopes of one request");
+        Self::entered(pin.expect("fewer than half a billion scopes of one request"))
+    }
+
+    /// What a view or a handle has let in.
+    pub(super) fn entered(pin: Pin<Content>) -> Self {
         Self { tag: None, pin }
     }
 
@@ -68,6 +72,10 @@ impl Scope {
     #[allow(dead_code)] // Only a runtime spawns.
     pub(crate) fn enroll(&self, tag: &'static str) -> Enrolled {
         Enrolled::new(&self.pin.shared, tag, Kind::Task)
+    }
+
+    pub(super) fn account(&self) -> &Account {
+        self.pin.audited()
     }
 
     pub(super) fn into_parts(self) -> (Option<Arc<Tag>>, Pin<Content>) {
@@ -283,6 +291,12 @@ impl ScopeHandle {
         Self(handle)
     }
 
+    /// Lends a handle to the spot that says which request is current.
+    #[inline]
+    pub(crate) fn view(&self) -> View<'_, Content> {
+        self.0.view()
+    }
+
     /// Pins the request if it still runs.
     ///
     /// **Cost**: two atomic read-modify-writes.
@@ -291,7 +305,7 @@ impl ScopeHandle {
     ///
     /// [`ScopeEnded`] after the guard's drop, also while a late scope is still alive.
     pub fn enter(&self) -> Result<Scope, ScopeEnded> {
-        self.0.enter().map(|pin| Scope { tag: None, pin }).ok_or(ScopeEnded)
+        self.0.enter().map(Scope::entered).ok_or(ScopeEnded)
     }
 
     /// The request's deadline; `None` if it has none, or has ended.

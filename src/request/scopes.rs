@@ -2,12 +2,13 @@
 
 use super::builder::ScopesBuilder;
 use super::content::Seat;
+use super::current;
 use super::guard::RequestGuard;
 use super::roll::Roll;
 use super::stats::{Counts, ScopeStats};
 use super::usage::Usage;
 use crate::buffer::BufferPool;
-use crate::pool::Pool;
+use crate::pool::{Pool, find_by};
 use crate::raw::gate::Gate;
 use crate::sync::Arc;
 use core::fmt;
@@ -83,7 +84,7 @@ impl Scopes {
     #[must_use = "the request ends when its guard is dropped"]
     pub fn begin(&self) -> RequestGuard {
         let Slots { seats, shared } = &*self.0;
-        RequestGuard::new(Seat::open(seats.get(), shared))
+        RequestGuard::new(Seat::open(seats.get_unwatched(), shared))
     }
 
     /// Ages idle slots by one step: what has waited through one step is freed by the next, and threads that began nothing
@@ -130,6 +131,7 @@ impl fmt::Debug for Scopes {
 
 impl Shared {
     pub(super) fn new(settings: ScopesBuilder) -> Self {
+        find_by(current::account);
         Self {
             usage: Usage::new(settings.retained_at_most()),
             settings,

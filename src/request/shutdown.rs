@@ -30,6 +30,7 @@ impl Scopes {
     /// assert_eq!(scopes.try_begin().unwrap_err(), ShuttingDown);
     /// assert!(scopes.wait_idle(std::time::Instant::now()).is_ok());
     /// ```
+    #[inline]
     pub fn try_begin(&self) -> Result<RequestGuard, ShuttingDown> {
         let gate = &self.shared().gate;
         if !gate.is_open() {

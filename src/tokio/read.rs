@@ -19,13 +19,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// **Memory**: a buffer of the size class of `max`, from the bytes' arrival to the drop of what is returned. **Cost**: a buffer taken
 /// for each poll, given back by one that finds nothing; and the read itself, into memory that is not zeroed. No copy.
 ///
-/// # Panics
-///
-/// As [`BufferPool::get`], for a `max` that no buffer can have: it is a number of yours, not a client's.
-///
 /// # Errors
 ///
-/// Those of the reader. Its buffer is back in the pool.
+/// Those of the reader, whose buffer is back in the pool; [`OutOfMemory`](io::ErrorKind::OutOfMemory) where no buffer can be had.
 ///
 /// # Examples
 ///
@@ -59,7 +55,7 @@ fn poll_read<R>(
 where
     R: AsyncRead + Unpin + ?Sized,
 {
-    let mut buffer = buffers.get(max);
+    let mut buffer = buffers.try_get(max)?;
     let mut room = (&mut buffer).limit(max);
     // This future keeps nothing between polls, so that a new one for each poll is as good.
     // Of the reference, since older versions of tokio want a reader of known size.

@@ -4,6 +4,7 @@
 //! aborted, panics, or its runtime goes away. Nothing else is kept of it.
 
 use super::span::carried;
+use crate::pool::tagged::tagged_future;
 use crate::request::{LOOK_EVERY, ScopeEnded, ScopeHandle, Scopes, Survivors};
 use core::fmt;
 use core::future::Future;
@@ -20,7 +21,7 @@ pub struct Tasks {
 impl Tasks {
     /// Spawns a task of no request, on the current runtime. It gets what it needs by value:
     /// [`Scope::detach`](crate::Scope::detach) copies it out of a request. [`Scopes::shutdown`] waits for it, and names it by
-    /// its tag if it does not end. With the feature `tracing` it carries the current span.
+    /// its tag if it does not end; what it takes from pools is counted under the tag ([`observe`](crate::observe)). With the feature `tracing` it carries the current span.
     ///
     /// **Cost**: that of `tokio::spawn`, and two short locks.
     ///
@@ -50,6 +51,7 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         let enrolled = self.scopes.enroll(tag);
+        let future = tagged_future(tag, future);
         tokio::spawn(carried(async move {
             let output = future.await;
             drop(enrolled);
@@ -94,7 +96,7 @@ impl ScopeHandle {
             Ok(scope) => (Some(scope.enroll(tag)), scope.deadline()),
             Err(ScopeEnded) => (None, None),
         };
-        let future = self.run_until_ended(future);
+        let future = self.run_until_ended(tagged_future(tag, future));
         tokio::spawn(carried(async move {
             let output = match deadline {
                 Some(deadline) => timeout_at(deadline.into(), future).await.map_err(|_| Stopped::Deadline),

@@ -1,7 +1,7 @@
 //! The budget that bodies share, and the queue for it.
 
 use super::bodies::{Script, Step, pattern};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use ebbtide::BufferPool;
 use ebbtide::http::{BodyBudget, CollectError, Collected, Limits, collect};
 use std::sync::Arc;
@@ -49,14 +49,71 @@ async fn a_claim_is_charged_before_its_first_byte_and_what_it_holds_afterwards()
 }
 
 #[tokio::test]
-async fn a_claim_beyond_the_whole_budget_is_too_large() {
+async fn a_claim_beyond_the_whole_budget_is_refused_for_good_and_by_that_bound() {
     let (buffers, budget, limits) = setting();
     // 12,723 and a quarter and a page are one byte less than the budget.
     assert!(collect(Script::frames(&pattern(12_723), 1000).honest(), &buffers, limits.clone()).await.is_ok());
     let body = Script::<Bytes>::new([Step::Stop]).claiming(12_724);
     let error = collect(body, &buffers, limits.wait(Duration::MAX)).await.unwrap_err();
-    assert!(matches!(error, CollectError::TooLarge { limit: ROOM }));
+    assert!(matches!(error, CollectError::BeyondBudget { budget: ROOM }));
+    assert_eq!(error.status().as_u16(), 413);
+    assert_eq!(error.to_string(), "body needs more than the 20000 bytes of the budget of all bodies");
     assert_eq!(budget.used_bytes(), 0);
+}
+
+/// A body of `bytes` in segments.
+async fn in_segments(bytes: usize, buffers: &BufferPool, limits: Limits) -> Collected {
+    let collected = collect(Script::frames(&pattern(bytes), 1000), buffers, limits).await.unwrap();
+    assert!(collected.as_slice().is_none());
+    collected
+}
+
+#[tokio::test]
+async fn what_gathering_holds_is_charged_and_refused_where_the_budget_has_no_room() {
+    let (buffers, budget, limits) = setting();
+    let mut collected = in_segments(8000, &buffers, limits.clone()).await;
+    let (segments, whole) = (budget.used_bytes(), buffers.capacity_for(8000));
+    assert!(segments >= 8000 && segments + whole <= ROOM);
+    let twin = collected.clone();
+    assert!(collected.try_contiguous().unwrap() == &pattern(8000)[..]);
+    assert_eq!(budget.used_bytes(), segments + whole, "the twin holds the segments");
+    drop(twin);
+    assert_eq!((budget.used_bytes(), buffers.stats().outstanding()), (whole, 1));
+    drop(collected);
+
+    let mut collected = in_segments(12_000, &buffers, limits).await;
+    let held = (budget.used_bytes(), buffers.stats().outstanding());
+    let refused = collected.try_contiguous().unwrap_err();
+    assert!(matches!(refused, CollectError::NoBudget));
+    assert_eq!((budget.used_bytes(), buffers.stats().outstanding()), held, "as it was");
+    // Who cannot be refused goes beyond the bound, and others pay.
+    let twin = collected.clone();
+    assert!(collected.contiguous() == &pattern(12_000)[..]);
+    assert!(budget.used_bytes() > ROOM);
+    drop(twin);
+    assert_eq!(budget.used_bytes(), buffers.capacity_for(12_000));
+    assert!(collected.try_contiguous().unwrap() == &pattern(12_000)[..], "nothing to do");
+    drop(collected);
+    assert_eq!((budget.used_bytes(), buffers.stats().outstanding()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_copy_is_charged_for_itself_and_pins_nothing_of_the_body() {
+    let (buffers, budget, limits) = setting();
+    let mut collected = in_segments(9000, &buffers, limits).await;
+    let few = collected.copy_to_bytes(100);
+    let across = collected.copy_to_bytes(collected.chunk().len() + 1);
+    let shared = collected.copy_to_bytes(collected.chunk().len());
+    let last = budget.used_bytes();
+    drop(collected);
+    assert_eq!(budget.used_bytes(), last, "what is shared keeps the charge of all");
+    drop(shared);
+    assert_eq!(budget.used_bytes(), buffers.capacity_for(100) + buffers.capacity_for(across.len()));
+    drop(across);
+    assert!(few == pattern(100));
+    assert_eq!((budget.used_bytes(), buffers.stats().outstanding()), (buffers.capacity_for(100), 1));
+    drop(few);
+    assert_eq!((budget.used_bytes(), buffers.stats().outstanding()), (0, 0));
 }
 
 #[tokio::test]

@@ -70,6 +70,27 @@ async fn memory_stays_bounded_whatever_the_size() {
 }
 
 #[tokio::test]
+async fn a_small_budget_admits_large_claims_to_a_file_one_at_a_time() {
+    // Room for what may stay in memory, not for the largest frame beside it.
+    let (buffers, budget) = (BufferPool::new(), BodyBudget::new(80_000));
+    let (limits, spill) = (limits().budget(&budget), Spill::above(ABOVE));
+    let bytes = pattern(1 << 20);
+    let mut first = pin!(collect_or_spill(Script::trickle(&bytes, 8192).honest(), &buffers, limits.clone(), &spill));
+    assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(budget.used_bytes(), 80_000);
+    let other = collect_or_spill(Script::frames(&bytes, 8192).honest(), &buffers, limits.clone(), &spill).await;
+    assert!(matches!(other.unwrap_err(), CollectError::NoBudget));
+    assert_eq!((first.await.unwrap().len(), budget.used_bytes()), (1 << 20, 0));
+    // A frame that the budget has no room for.
+    let huge = Script::frames(&bytes, 100_000).honest();
+    let error = collect_or_spill(huge, &buffers, limits.clone(), &spill).await.unwrap_err();
+    assert!(matches!(error, CollectError::NoBudget));
+    let error = collect_or_spill(Script::frames(&bytes, 8192).honest(), &buffers, limits, &Spill::above(80_000)).await;
+    assert!(matches!(error.unwrap_err(), CollectError::BeyondBudget { budget: 80_000 }));
+    assert_eq!((buffers.stats().outstanding(), budget.used_bytes()), (0, 0));
+}
+
+#[tokio::test]
 async fn a_file_is_read_back_as_a_body_and_as_a_reader_by_clones_at_their_own_places() {
     let (buffers, bytes) = (BufferPool::new(), pattern(300_000));
     let mut first = file(&bytes, &buffers).await;

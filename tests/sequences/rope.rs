@@ -207,7 +207,7 @@ impl Model {
             for segment in rope.segments() {
                 assert!(!segment.is_empty(), "an empty segment after {op:?}");
                 let (here, there) = rest.split_at(segment.len());
-                assert!(here == &segment[..], "bytes differ after {op:?}");
+                assert!(here == segment, "bytes differ after {op:?}");
                 rest = there;
             }
             assert!(rest.is_empty(), "segments are short after {op:?}");

@@ -162,10 +162,17 @@ impl<T: Serialize> IntoResponse for PooledJson<T> {
     fn into_response(self) -> Response {
         let scope = Scope::current();
         let buffers = scope.as_ref().map_or_else(|| BufferPool::global(), Scope::buffers);
-        let mut buffer = buffers.get(RESPONSE_ROOM);
+        let Ok(mut buffer) = buffers.try_get(RESPONSE_ROOM) else { return no_memory() };
         match serde_json::to_writer(&mut buffer, &self.0) {
             Ok(()) => ([(header::CONTENT_TYPE, "application/json")], buffer.freeze().into_bytes()).into_response(),
+            Err(error) if error.is_io() => no_memory(),
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
         }
     }
+}
+
+/// The one way in which writing into a buffer fails.
+#[cold]
+fn no_memory() -> Response {
+    JsonRejection::Body(BodyRejection::NoMemory).into_response()
 }

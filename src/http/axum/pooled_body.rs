@@ -79,6 +79,8 @@ pub enum BodyRejection {
     TooSlow,
     /// The budget of the [`Limits`] was used up. Answers 503, with a `retry-after`.
     NoBudget,
+    /// There was no memory for it. Answers 503, with a `retry-after`.
+    NoMemory,
     /// It could not be read to its end. Answers 400.
     Unreadable(axum_core::Error),
 }
@@ -90,7 +92,7 @@ impl BodyRejection {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::NoBudget => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoBudget | Self::NoMemory => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unreadable(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -102,6 +104,7 @@ impl fmt::Display for BodyRejection {
             Self::TooLarge => f.write_str("request body is too large"),
             Self::TooSlow => f.write_str("request body came too slowly"),
             Self::NoBudget => f.write_str("no room for the request body now"),
+            Self::NoMemory => f.write_str("no memory for the request body"),
             Self::Unreadable(error) => write!(f, "request body could not be read: {error}"),
         }
     }
@@ -128,10 +131,12 @@ impl From<CollectError<axum_core::Error>> for BodyRejection {
     fn from(error: CollectError<axum_core::Error>) -> Self {
         match error {
             CollectError::Body(error) if !is_limit(&error) => Self::Unreadable(error),
-            CollectError::Body(_) | CollectError::TooLarge { .. } | CollectError::TooManyFrames { .. } => {
-                Self::TooLarge
-            }
+            CollectError::Body(_)
+            | CollectError::TooLarge { .. }
+            | CollectError::BeyondBudget { .. }
+            | CollectError::TooManyFrames { .. } => Self::TooLarge,
             CollectError::Stalled { .. } | CollectError::TooSlow { .. } => Self::TooSlow,
+            CollectError::NoMemory => Self::NoMemory,
             // Nothing goes to a file here; if it did, there would be no room in it either.
             CollectError::NoBudget | CollectError::Spill(_) => Self::NoBudget,
         }
@@ -166,7 +171,7 @@ impl<S: Sync> FromRequest<S> for PooledBody {
         let buffers = scope.as_ref().map_or_else(|| BufferPool::global(), Scope::buffers);
         let mut collected = collect(body, buffers, limits).await?;
         // Now rather than at the first look: a `Deref` could not give the segments back.
-        collected.contiguous();
+        collected.try_contiguous().map_err(CollectError::widen)?;
         Ok(Self(collected))
     }
 }

@@ -4,7 +4,7 @@ use super::budget::Permit;
 use super::collected::{Collected, Data};
 use super::error::Refusal;
 use super::limits::Limits;
-use crate::buffer::{Ahead, BufferPool, PooledRope};
+use crate::buffer::{Ahead, BufferPool, NoBuffer, PooledRope};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::Frame;
@@ -12,6 +12,8 @@ use std::mem;
 
 /// Bytes of a claim that is believed always: hyper holds as much for the connection.
 const BELIEVED: usize = 16 << 10;
+/// Bytes of the largest frame that is to be expected: the largest read buffer of hyper's.
+const FRAME: usize = 512 << 10;
 /// The first segment in bytes, without a claim that is smaller.
 const FIRST: usize = 4 << 10;
 
@@ -72,12 +74,12 @@ impl Arrived {
 }
 
 impl<'a> Arriving<'a> {
-    /// Ready for a body that claims `claimed` bytes, of which at most `memory` will be here at once, when it is admitted.
+    /// Ready for a body that claims `claimed` bytes when it is admitted. When more than `above` are here they are taken out again.
     pub(super) async fn admitted(
         claimed: u64,
-        memory: usize,
+        above: usize,
         buffers: &'a BufferPool,
-        limits: &Limits,
+        limits: Limits,
     ) -> Result<Self, Refusal> {
         let max_bytes = limits.max_bytes;
         let claimed = usize::try_from(claimed).ok().filter(|&claimed| claimed <= max_bytes);
@@ -85,11 +87,13 @@ impl<'a> Arriving<'a> {
         let permit = match &limits.budget {
             None => None,
             Some(budget) => {
-                let charge = charge(claimed.min(memory));
-                if charge > budget.max_bytes() {
+                let all = budget.max_bytes();
+                if charge(claimed.min(above)) > all {
                     // It would wait for ever, and a client that comes again would too.
-                    return Err(Refusal::TooLarge { limit: budget.max_bytes() });
+                    return Err(Refusal::BeyondBudget { budget: all });
                 }
+                // The frame that passes `above` is as large as can be, or smaller than what the budget has.
+                let charge = charge(claimed.min(above.saturating_add(FRAME))).min(all);
                 Some(limits.times.admit(budget, charge).await.ok_or(Refusal::NoBudget)?)
             }
         };
@@ -128,7 +132,7 @@ impl<'a> Arriving<'a> {
             return Err(Refusal::TooLarge { limit: self.max_bytes });
         }
         if bytes > 0 {
-            self.data(data, usize::try_from(claimed).unwrap_or(usize::MAX), whole);
+            self.data(data, usize::try_from(claimed).unwrap_or(usize::MAX), whole)?;
             let held = self.data.held();
             if self.permit.as_mut().is_some_and(|permit| !permit.grow_to(held)) {
                 return Err(Refusal::NoBudget);
@@ -137,18 +141,18 @@ impl<'a> Arriving<'a> {
         Ok(bytes)
     }
 
-    fn data(&mut self, mut data: impl Buf, claimed: usize, whole: bool) {
+    fn data(&mut self, mut data: impl Buf, claimed: usize, whole: bool) -> Result<(), NoBuffer> {
         let pending = data.remaining();
         let mut rope = match mem::replace(&mut self.data, Arrived::Nothing) {
             Arrived::Nothing if whole && data.chunk().len() == pending => {
                 // For hyper's frames, which are `Bytes`, this copies nothing.
                 self.data = Arrived::Frame(data.copy_to_bytes(pending));
-                return;
+                return Ok(());
             }
-            Arrived::Nothing => self.begin(pending, claimed),
+            Arrived::Nothing => self.begin(pending, claimed)?,
             Arrived::Frame(first) => {
-                let mut rope = self.begin(first.len() + pending, claimed);
-                rope.extend_from_slice(&first);
+                let mut rope = self.begin(first.len() + pending, claimed)?;
+                rope.try_extend_from_slice(&first)?;
                 rope
             }
             Arrived::Copied(rope) => {
@@ -162,25 +166,26 @@ impl<'a> Arriving<'a> {
         let expected = if claimed == 0 { usize::MAX } else { claimed.saturating_add(pending) };
         while data.has_remaining() {
             let chunk = data.chunk();
-            rope.extend_expecting(chunk, expected);
+            rope.try_extend_expecting(chunk, expected)?;
             data.advance(chunk.len());
         }
         self.data = Arrived::Copied(rope);
+        Ok(())
     }
 
     /// A rope with room for the `pending` bytes that are there, and for all that is claimed to follow if that is believed.
-    fn begin(&mut self, pending: usize, claimed: usize) -> PooledRope {
+    fn begin(&mut self, pending: usize, claimed: usize) -> Result<PooledRope, NoBuffer> {
         let all = pending.saturating_add(claimed);
         if all <= BELIEVED {
-            return PooledRope::with_capacity(self.buffers, if claimed == 0 { all.max(FIRST) } else { all });
+            return PooledRope::try_with_capacity(self.buffers, if claimed == 0 { all.max(FIRST) } else { all });
         }
         if claimed > 0 && all <= self.contiguous {
             self.ahead = self.buffers.ahead(self.buffers.capacity_for(all) - pending);
             if self.ahead.is_some() {
-                return PooledRope::with_capacity(self.buffers, all);
+                return PooledRope::try_with_capacity(self.buffers, all);
             }
         }
-        PooledRope::with_capacity(self.buffers, pending.max(FIRST))
+        PooledRope::try_with_capacity(self.buffers, pending.max(FIRST))
     }
 
     pub(super) fn finish(self) -> Collected {

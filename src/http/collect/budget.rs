@@ -11,9 +11,12 @@ use std::sync::Arc;
 ///
 /// A body that claims a size is charged for it, and a quarter for rounding, before its first byte is read: once it is
 /// admitted it does not fail for lack of budget. A body of unknown size is charged as it grows, and fails when the budget
-/// is out ([`CollectError::NoBudget`](super::CollectError::NoBudget), 503). Nobody waits for budget while holding some: waiting, if asked for
+/// is out ([`CollectError::NoBudget`](super::CollectError::NoBudget), 503). A body in segments that is gathered into one piece
+/// is charged for both while that lasts, and may fail there ([`Collected::try_contiguous`](super::Collected::try_contiguous)). Nobody waits for budget while holding some: waiting, if asked for
 /// (`Limits::wait`, feature `tokio`), comes before the first byte.
 ///
+/// What is asked for by a call that cannot fail is charged also beyond the bound, and refuses others
+/// meanwhile: [`Collected::contiguous`](super::Collected::contiguous), and the copies of `copy_to_bytes`.
 /// A body of one frame that is passed on uncopied is charged its length; what else of hyper's memory it pins is not known.
 ///
 /// **Cost**: one shared atomic operation to admit, for each segment, and for the release.
@@ -106,6 +109,18 @@ impl Permit {
             self.bytes += missing;
         }
         grown
+    }
+
+    /// A permit for `bytes` of the same budget, if they are free now.
+    pub(super) fn beside(&self, bytes: usize) -> Option<Self> {
+        self.budget.permit(bytes)
+    }
+
+    /// A permit for `bytes` of the same budget, also if they are not free.
+    pub(super) fn overdrawn(&self, bytes: usize) -> Self {
+        // Only a sum beyond `usize` is not charged.
+        let bytes = if self.budget.0.bytes.reserve_up_to(bytes, usize::MAX) { bytes } else { 0 };
+        Self { budget: self.budget.clone(), bytes }
     }
 
     /// Gives back what is beyond `bytes`.

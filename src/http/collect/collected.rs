@@ -1,7 +1,8 @@
 //! A collected body.
 
 use super::budget::Permit;
-use crate::buffer::RopeBytes;
+use super::error::CollectError;
+use crate::buffer::{NoBuffer, RopeBytes};
 use bytes::{Buf, Bytes};
 use core::convert::Infallible;
 use core::fmt;
@@ -66,12 +67,43 @@ impl Collected {
     /// The bytes in one piece.
     ///
     /// **Cost**: nothing if they are in one piece, as those of ordinary uploads are. Else one copy into a buffer for all, while the
-    /// segments go back one by one, and counted in [`BufferPool::gathered_bytes`](crate::BufferPool::gathered_bytes).
+    /// segments go back one by one, and counted in [`BufferPool::gathered_bytes`](crate::BufferPool::gathered_bytes). A
+    /// [`BodyBudget`](super::BodyBudget) is charged for that buffer, whether it has the room or not.
     pub fn contiguous(&mut self) -> &[u8] {
-        match &mut self.data {
-            Data::Frame(bytes) => bytes,
-            Data::Pooled(rope) => rope.make_contiguous(),
+        let len = self.len();
+        if let Err(full) = self.gather(|permit, bytes| Some(permit.overdrawn(bytes))) {
+            full.fail(len);
         }
+        self.as_slice().unwrap_or_default()
+    }
+
+    /// [`contiguous`](Self::contiguous) that may fail, and leaves the segments as they were then.
+    ///
+    /// # Errors
+    ///
+    /// [`CollectError::NoMemory`], and [`CollectError::NoBudget`] if the budget has no room for the buffer beside the segments.
+    pub fn try_contiguous(&mut self) -> Result<&[u8], CollectError<Infallible>> {
+        if !self.gather(Permit::beside)? {
+            return Err(CollectError::NoBudget);
+        }
+        Ok(self.as_slice().unwrap_or_default())
+    }
+
+    /// Brings all bytes into one piece, if there is a permit for it.
+    fn gather(&mut self, permitted: impl FnOnce(&Permit, usize) -> Option<Permit>) -> Result<bool, NoBuffer> {
+        let Data::Pooled(rope) = &mut self.data else { return Ok(true) };
+        let Some(buffer) = rope.room_for_all()? else { return Ok(true) };
+        // The permit of the segments lives as long as a clone that has them.
+        let segments = match &self.permit {
+            None => None,
+            Some(permit) => match permitted(permit, buffer.capacity()) {
+                None => return Ok(false),
+                Some(permit) => self.permit.replace(Arc::new(permit)),
+            },
+        };
+        rope.gather(buffer);
+        drop(segments);
+        Ok(true)
     }
 
     /// The bytes, if they are in one piece: always after [`contiguous`](Self::contiguous).
@@ -86,11 +118,9 @@ impl Collected {
     /// The bytes as [`Bytes`], in one piece. **Cost**: that of [`contiguous`](Self::contiguous), and the small allocation of
     /// [`PooledBytes::into_bytes`](crate::PooledBytes::into_bytes); for the frame that it came in nothing, unless there is a budget.
     #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        match self.data {
-            Data::Frame(bytes) => with_permit(bytes, self.permit),
-            Data::Pooled(rope) => with_permit(rope.into_contiguous(), self.permit),
-        }
+    pub fn into_bytes(mut self) -> Bytes {
+        self.contiguous();
+        self.next_piece()
     }
 
     /// The trailers, if there were any and they were not read as a frame.
@@ -156,12 +186,20 @@ impl Buf for Collected {
         }
     }
 
+    /// Shares or copies as [`RopeBytes`] does. A copy is charged to the budget for itself.
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
-        let bytes = match &mut self.data {
-            Data::Frame(bytes) => bytes.copy_to_bytes(len),
-            Data::Pooled(rope) => rope.copy_to_bytes(len),
+        assert!(len <= self.len(), "copy of {len} out of {} bytes", self.len());
+        let rope = match &mut self.data {
+            Data::Frame(bytes) => return with_permit(bytes.copy_to_bytes(len), self.permit.clone()),
+            Data::Pooled(rope) => rope,
         };
-        with_permit(bytes, self.permit.clone())
+        match rope.room_for(len).unwrap_or_else(|full| full.fail(len)) {
+            None => with_permit(rope.split_to(len), self.permit.clone()),
+            Some(buffer) => {
+                let permit = self.permit.as_ref().map(|permit| Arc::new(permit.overdrawn(buffer.capacity())));
+                with_permit(rope.copy_into(buffer, len), permit)
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a body was not collected.
 
+use crate::buffer::NoBuffer;
 use core::convert::Infallible;
 use core::fmt;
 use core::time::Duration;
@@ -14,6 +15,11 @@ pub enum CollectError<E> {
     TooLarge {
         /// The limit in bytes.
         limit: usize,
+    },
+    /// It claims to need more than the budget of all bodies, so that it would never fit in. 413.
+    BeyondBudget {
+        /// The bytes of the whole budget.
+        budget: usize,
     },
     /// It came in more frames than it may. 413.
     TooManyFrames {
@@ -32,6 +38,8 @@ pub enum CollectError<E> {
     },
     /// The budget of all bodies was used up. 503: it may fare better later.
     NoBudget,
+    /// There was no memory for it. 503: it may fare better later.
+    NoMemory,
     /// The file for it could not be made or written (feature `spill`). 503.
     Spill(io::Error),
     /// The body itself failed. 400.
@@ -43,9 +51,11 @@ impl<E> CollectError<E> {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::TooLarge { .. } | Self::TooManyFrames { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::BeyondBudget { .. } | Self::TooManyFrames { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::Stalled { .. } | Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::NoBudget | Self::Spill(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoBudget | Self::NoMemory | Self::Spill(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Body(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -55,10 +65,14 @@ impl<E: fmt::Display> fmt::Display for CollectError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { limit } => write!(f, "body is larger than {limit} bytes"),
+            Self::BeyondBudget { budget } => {
+                write!(f, "body needs more than the {budget} bytes of the budget of all bodies")
+            }
             Self::TooManyFrames { limit } => write!(f, "body came in more than {limit} frames"),
             Self::Stalled { after } => write!(f, "no byte of the body came for {after:?}"),
             Self::TooSlow { after } => write!(f, "body was not complete after {after:?}"),
             Self::NoBudget => f.write_str("no room for the body now"),
+            Self::NoMemory => f.write_str("no memory for the body"),
             Self::Spill(error) => write!(f, "body could not be stored: {error}"),
             Self::Body(error) => write!(f, "body failed: {error}"),
         }
@@ -80,15 +94,23 @@ pub(super) type Refusal = CollectError<Infallible>;
 
 impl Refusal {
     /// The same, of a body with errors of its own.
-    pub(super) fn widen<E>(self) -> CollectError<E> {
+    pub(in crate::http) fn widen<E>(self) -> CollectError<E> {
         match self {
             Self::TooLarge { limit } => CollectError::TooLarge { limit },
+            Self::BeyondBudget { budget } => CollectError::BeyondBudget { budget },
             Self::TooManyFrames { limit } => CollectError::TooManyFrames { limit },
             Self::Stalled { after } => CollectError::Stalled { after },
             Self::TooSlow { after } => CollectError::TooSlow { after },
             Self::NoBudget => CollectError::NoBudget,
+            Self::NoMemory => CollectError::NoMemory,
             Self::Spill(error) => CollectError::Spill(error),
             Self::Body(never) => match never {},
         }
+    }
+}
+
+impl From<NoBuffer> for Refusal {
+    fn from(_: NoBuffer) -> Self {
+        Self::NoMemory
     }
 }

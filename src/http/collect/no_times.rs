@@ -2,7 +2,6 @@
 
 use super::budget::{BodyBudget, Permit};
 use super::error::Refusal;
-use core::pin::Pin;
 use core::task::Context;
 
 /// No times.
@@ -35,7 +34,7 @@ impl Watch {
         Self
     }
 
-    pub(super) fn poll(self: Pin<&mut Self>, _: &mut Context<'_>, _: bool) -> Option<Refusal> {
+    pub(super) fn poll(&mut self, _: &mut Context<'_>, _: bool) -> Option<Refusal> {
         None
     }
 }

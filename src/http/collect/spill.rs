@@ -23,9 +23,6 @@ use std::{env, mem};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::spawn_blocking;
 
-/// Bytes beyond the limit on memory that one frame may bring: the largest read buffer of hyper's.
-const FRAME: usize = 512 << 10;
-
 /// When a body goes to a file, and where that is.
 ///
 /// The file has no name from the start, so nothing is left of it after a crash either. Mind that `/tmp` is in memory on
@@ -72,7 +69,8 @@ pub enum Stored {
 ///
 /// # Errors
 ///
-/// As `collect`; [`CollectError::Spill`] when the file cannot be made or written.
+/// As `collect`; [`CollectError::Spill`] when the file cannot be made or written. A body is charged to a budget for `above` and a
+/// frame of 512 KiB, or for all of a smaller budget; then a frame that is larger than that fails, for lack of budget.
 ///
 /// # Examples
 ///
@@ -98,14 +96,14 @@ pub async fn collect_or_spill<B: Body>(
     spill: &Spill,
 ) -> Result<Stored, CollectError<B::Error>> {
     limits.contiguous = limits.contiguous.min(spill.above);
-    let memory = spill.above.saturating_add(FRAME);
-    let admitted = Arriving::admitted(body.size_hint().lower(), memory, buffers, &limits).await;
+    let times = limits.times;
+    let admitted = Arriving::admitted(body.size_hint().lower(), spill.above, buffers, limits).await;
     let mut arriving = admitted.map_err(CollectError::widen)?;
     let mut body = pin!(body);
-    let mut watch = pin!(Watch::new(limits.times));
+    let mut watch = Watch::new(times);
     let mut pace = Pace::default();
     let mut file = None;
-    while let Some(frame) = poll_fn(|context| pace.poll(body.as_mut(), watch.as_mut(), context)).await? {
+    while let Some(frame) = poll_fn(|context| pace.poll(body.as_mut(), &mut watch, context)).await? {
         let whole = body.is_end_stream();
         let bytes = arriving.take(frame, body.size_hint().lower(), whole).map_err(CollectError::widen)?;
         pace.fresh |= bytes > 0;

@@ -78,7 +78,7 @@ impl Spilled {
 
 /// Reads `bytes` at `offset`.
 fn read(file: &Mutex<File>, buffers: &BufferPool, offset: u64, bytes: usize) -> io::Result<PooledBytes> {
-    let mut buffer = buffers.get(bytes);
+    let mut buffer = buffers.try_get(bytes)?;
     // The position is the file's, and clones share it.
     let mut file = file.lock();
     file.seek(SeekFrom::Start(offset))?;

@@ -27,7 +27,8 @@ impl Limits {
     /// Time without a byte after which a body is given up: [`CollectError::Stalled`](super::CollectError::Stalled), 408. Empty frames are no progress. Default:
     /// none. Needs the feature `tokio`, and a runtime with its timer on, as [`tokio::time::sleep`] does.
     ///
-    /// **Cost**: two looks at the clock for each time that the body has nothing ready; none for a body that is all there.
+    /// **Cost**: two looks at the clock for each time that the body has nothing ready, and one small allocation at the first; none
+    /// for a body that is all there.
     #[must_use]
     pub fn idle_timeout(mut self, time: Duration) -> Self {
         self.times.idle = Some(time);
@@ -59,7 +60,8 @@ impl Times {
     pub(super) async fn admit(self, budget: &BodyBudget, bytes: usize) -> Option<Permit> {
         match self.wait {
             None => budget.permit(bytes),
-            Some(time) => timeout(time, budget.queue().admit(budget, bytes)).await.ok(),
+            // Boxed, so that those who never wait do not carry the room for it.
+            Some(time) => Box::pin(timeout(time, budget.queue().admit(budget, bytes))).await.ok(),
         }
     }
 }
@@ -90,15 +92,13 @@ impl Queue {
     }
 }
 
-pin_project_lite::pin_project! {
-    /// Watches the time of one body.
-    pub(super) struct Watch {
-        times: Times,
-        begun: Option<Instant>,
-        moved: Option<Instant>,
-        #[pin]
-        sleep: Option<Sleep>,
-    }
+/// Watches the time of one body.
+pub(super) struct Watch {
+    times: Times,
+    begun: Option<Instant>,
+    moved: Option<Instant>,
+    /// Boxed, so that a body without times does not carry the room for it.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watch {
@@ -108,28 +108,24 @@ impl Watch {
 
     /// Asked when the body has nothing ready; `fresh` says that bytes have come since the last time. Wakes the task when
     /// the time is over.
-    pub(super) fn poll(self: Pin<&mut Self>, context: &mut Context<'_>, fresh: bool) -> Option<Refusal> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>, fresh: bool) -> Option<Refusal> {
         if self.times.idle.is_none() && self.times.total.is_none() {
             return None;
         }
-        let mut this = self.project();
         let now = Instant::now();
-        let moved = *this.moved.insert(this.moved.filter(|_| !fresh).unwrap_or(now));
-        let idle = this.times.idle.map(|after| (later(moved, after), Refusal::Stalled { after }));
+        let moved = *self.moved.insert(self.moved.filter(|_| !fresh).unwrap_or(now));
+        let idle = self.times.idle.map(|after| (later(moved, after), Refusal::Stalled { after }));
         let total =
-            this.begun.zip(this.times.total).map(|(begun, after)| (later(begun, after), Refusal::TooSlow { after }));
+            self.begun.zip(self.times.total).map(|(begun, after)| (later(begun, after), Refusal::TooSlow { after }));
         let (deadline, refusal) = idle.into_iter().chain(total).min_by_key(|(deadline, _)| *deadline)?;
         if now >= deadline {
             return Some(refusal);
         }
-        if this.sleep.is_none() {
-            this.sleep.set(Some(sleep_until(deadline)));
-        }
-        let mut sleep = this.sleep.as_mut().as_pin_mut()?;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         // A deadline only moves away, so the timer never fires too late: if it has fired, it is set anew.
         if sleep.as_mut().poll(context).is_ready() {
             sleep.as_mut().reset(deadline);
-            if sleep.poll(context).is_ready() {
+            if sleep.as_mut().poll(context).is_ready() {
                 return Some(refusal);
             }
         }

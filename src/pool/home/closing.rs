@@ -3,7 +3,7 @@
 use super::Home;
 use crate::pool::ended::{Outstanding, Ticket};
 use crate::pool::registry;
-use crate::pool::stats::DropReason;
+use crate::pool::stats::{DropReason, PoolStats};
 use crate::raw::threads::EndingThread;
 use crate::sync::Ordering;
 use core::task::{Poll, Waker};
@@ -65,6 +65,18 @@ impl<T: Send + 'static> Home<T> {
 }
 
 impl<T: Send + 'static> registry::Idle for Home<T> {
+    fn id(&self) -> u32 {
+        self.id
+    }
+
+    fn label(&self) -> (&'static str, u64) {
+        (self.settings.name, self.settings.class_bytes as u64)
+    }
+
+    fn own_stats(&self) -> PoolStats {
+        self.stats_alone()
+    }
+
     fn thread_ends(&self, thread: &EndingThread) {
         self.tiers.flush(thread, |chain| self.spill(chain));
         self.shed_here(thread);

@@ -1,6 +1,8 @@
 //! A value on its way: the payload of a node, and the node's way back into its home.
 
 use super::Home;
+use super::marked::Mark;
+use crate::pool::books::Event;
 use crate::pool::hooks::{Hooks, JudgeBy, Judged};
 use crate::pool::stats::DropReason;
 use crate::raw::chain::{self, Chain};
@@ -21,12 +23,14 @@ pub(super) const UNCHARGED: usize = 0;
 /// A value with its way home. The value comes last: what a return looks at lies together, in front of it.
 #[repr(C)]
 pub(crate) struct Lent<T, V = T> {
-    judge: JudgeBy<T>,
+    pub(super) judge: JudgeBy<T>,
     /// The bytes that are reserved for it, with its own node at least; 0 when it has no place in the pool yet.
     pub(super) charge: usize,
     home: Arc<Home<T>>,
     /// How often in a row the value was far larger than its use.
     pub(super) strikes: u8,
+    /// Of a lease that is watched.
+    pub(super) mark: Mark,
     value: V,
 }
 
@@ -45,7 +49,12 @@ impl<T> Lent<T> {
     }
 
     pub(super) fn new(judge: JudgeBy<T>, home: Arc<Home<T>>, value: T) -> Self {
-        Self { judge, charge: UNCHARGED, home, strikes: 0, value }
+        Self { judge, charge: UNCHARGED, home, strikes: 0, mark: Mark::default(), value }
+    }
+
+    /// What judges it when nobody watches.
+    pub(super) fn judge_of_home(&self) -> JudgeBy<T> {
+        self.home.hooks.judge_by()
     }
 }
 
@@ -70,7 +79,8 @@ impl<T, V> Lent<T, V> {
 }
 
 /// Takes the value of a node out of the pool for good. A shell that a new value would fit into is kept.
-pub(crate) fn take_out<T: Send + 'static>(node: Box<Node<T>>) -> T {
+pub(crate) fn take_out<T: Send + 'static>(mut node: Box<Node<T>>) -> T {
+    node.payload.settle_if_marked(Event::Escaped);
     let (value, shell) = emptied(node);
     let is_wanted = shell.payload.home.shells.want(shell.payload.charge);
     if let Err(shell) = if is_wanted { Magazines::put_here(shell) } else { Err(shell) } {
@@ -102,7 +112,8 @@ fn put_slow<T: Send + 'static>(node: Box<Node<T>>) {
 }
 
 #[cold]
-fn discard<T: Send + 'static>(node: Box<Node<T>>, reason: DropReason) {
+fn discard<T: Send + 'static>(mut node: Box<Node<T>>, reason: DropReason) {
+    node.payload.settle_if_marked(Event::Back);
     let home = Arc::clone(&node.payload.home);
     home.discard(node, reason);
 }

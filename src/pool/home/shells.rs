@@ -87,6 +87,11 @@ impl<T: Send + 'static> Shells<T> {
     pub(super) fn made(&self) -> u64 {
         self.waiting.takes().saturating_sub(self.adopting.load(Relaxed))
     }
+
+    /// Bytes of these: each cost as much as its shell, or is charged more when it comes back.
+    pub(super) fn made_bytes(&self) -> u64 {
+        self.made().saturating_mul(self.charge.load(Relaxed) as u64)
+    }
 }
 
 impl<T: Send + 'static> Home<T> {

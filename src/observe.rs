@@ -1,0 +1,21 @@
+//! Who holds memory: the process's books, by tag and by pool.
+//!
+//! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
+
+mod dump;
+mod families;
+mod ledger;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "observe")]
+mod pprof;
+mod snapshot;
+mod text;
+
+pub use crate::pool::Imbalance;
+pub use crate::pool::tagged::{TaggedFuture, tagged, tagged_future};
+pub use dump::{Dump, DumpDiff, Growth};
+pub use ledger::{Ledger, PoolEntry, TagEntry};
+#[cfg(feature = "observe")]
+pub use pprof::Profile;
+pub use snapshot::Snapshot;

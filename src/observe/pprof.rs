@@ -1,0 +1,237 @@
+//! The books as a pprof profile (feature `observe`): `go tool pprof` and flame-graph viewers open it.
+//!
+//! Within one sample type every value and byte stands once, so that the shares of `-top` add up.
+
+mod wire;
+
+use super::snapshot::Snapshot;
+use core::panic::Location;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+use wire::Message;
+
+/// What each sample has a number of, and its unit.
+const TYPES: [(&str, &str); 7] = [
+    ("outstanding_objects", "count"),
+    ("outstanding_bytes", "bytes"),
+    ("pool_outstanding_objects", "count"),
+    ("pool_outstanding_bytes", "bytes"),
+    ("idle_bytes", "bytes"),
+    ("allocated_bytes", "bytes"),
+    ("tasks", "count"),
+];
+/// The type that viewers show first.
+const SHOWN: &str = "outstanding_bytes";
+/// Where leases are counted that were taken under no tag.
+const NO_TAG: &str = "(no tag)";
+
+/// A profile of what is held, by tag, call site and pool, in the format of pprof.
+///
+/// | sample type | by | labels |
+/// |---|---|---|
+/// | `outstanding_objects`, `outstanding_bytes` (shown first) | tag, then call site where leases were sampled | `tag` |
+/// | `pool_outstanding_objects`, `pool_outstanding_bytes`, `idle_bytes`, `allocated_bytes` (since the process began) | pool, then size class of buffers | `pool`, `class_bytes` |
+/// | `tasks` that are alive | tag | `tag` |
+///
+/// What pools have lent under no tag stands under `(no tag)`. The numbers of a tag are those of the ledger; its call sites
+/// share them in proportion to the leases that were sampled from each, and a tag without a sampled lease has none.
+///
+/// `docs/profiles.md` in the repository shows what to ask of it.
+///
+/// # Examples
+///
+/// ```
+/// use ebbtide::{Pool, observe::{Ledger, Profile, Snapshot}};
+/// use std::time::SystemTime;
+///
+/// let pool = Pool::builder().name("parsers").build(Vec::<u8>::new);
+/// let lease = pool.get();
+/// let mut snapshot = Snapshot::new();
+/// snapshot.take(&Ledger::process());
+///
+/// let mut file = Vec::new(); // or a file: then `go tool pprof -top FILE`
+/// Profile::new(&snapshot).write(SystemTime::now(), &mut file)?;
+/// assert_eq!(file[..2], [0x1f, 0x8b], "it is compressed by gzip");
+/// # drop(lease);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Profile<'a> {
+    snapshot: &'a Snapshot,
+    /// What was sampled of each tag, by call site.
+    sites: BTreeMap<&'a str, BTreeMap<Place<'a>, Sampled>>,
+}
+
+/// File and line.
+type Place<'a> = (&'a str, u32);
+
+/// Leases that were sampled at one place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sampled {
+    objects: u64,
+    bytes: u64,
+}
+
+impl<'a> Profile<'a> {
+    /// A profile of what a snapshot says.
+    #[must_use]
+    pub fn new(snapshot: &'a Snapshot) -> Self {
+        Self { snapshot, sites: BTreeMap::new() }
+    }
+
+    /// Adds a sampled lease: `bytes` that were taken under `tag` at `site`.
+    pub fn add_lease(&mut self, tag: &'a str, site: &'a Location<'_>, bytes: u64) {
+        let sites = self.sites.entry(tag).or_default();
+        let sampled = sites.entry((site.file(), site.line())).or_default();
+        sampled.objects += 1;
+        sampled.bytes += bytes;
+    }
+
+    /// Writes the profile, compressed by gzip.
+    ///
+    /// **Cost**: it allocates for the whole profile, some 100 bytes an entry of the snapshot.
+    ///
+    /// # Errors
+    ///
+    /// Only what `out` answers.
+    pub fn write(&self, now: SystemTime, out: impl io::Write) -> io::Result<()> {
+        let mut out = GzEncoder::new(out, Compression::fast());
+        io::Write::write_all(&mut out, self.encode(now).as_bytes())?;
+        out.finish().map(drop)
+    }
+
+    fn encode(&self, now: SystemTime) -> Message {
+        let mut tables = Tables::default();
+        tables.string(""); // the first string has to be this one
+        for (name, unit) in TYPES {
+            let kind = tables.value_type(name, unit);
+            tables.add(1, &kind);
+        }
+        self.tags(&mut tables);
+        self.pools(&mut tables);
+        let nanos = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let shown = tables.string(SHOWN);
+        let kind = tables.value_type("space", "bytes");
+        let message = tables.finish();
+        message.number(9, u64::try_from(nanos).unwrap_or(0)).message(11, &kind).number(12, 1).number(14, shown)
+    }
+
+    fn tags(&self, tables: &mut Tables) {
+        let (mut objects, mut bytes) = self.snapshot.pools().iter().fold((0, 0), |(objects, bytes), entry| {
+            (objects + entry.stats.outstanding(), bytes + entry.outstanding_bytes())
+        });
+        for entry in self.snapshot.tags() {
+            objects = u64::saturating_sub(objects, entry.outstanding);
+            bytes = u64::saturating_sub(bytes, entry.outstanding_bytes);
+            self.tag(tables, entry.tag, entry.outstanding, entry.outstanding_bytes);
+            tables.sample(&[(entry.tag, 0)], &[("tag", entry.tag)], [0, 0, 0, 0, 0, 0, entry.tasks]);
+        }
+        self.tag(tables, NO_TAG, objects, bytes);
+    }
+
+    /// What a tag holds, shared out among the places where its leases were sampled.
+    fn tag(&self, tables: &mut Tables, tag: &'a str, mut objects: u64, mut bytes: u64) {
+        let Some(sites) = self.sites.get(tag) else {
+            return tables.sample(&[(tag, 0)], &[("tag", tag)], [objects, bytes, 0, 0, 0, 0, 0]);
+        };
+        let sum = |of: fn(&Sampled) -> u64| sites.values().map(of).sum::<u64>();
+        let (mut sampled_objects, mut sampled_bytes) = (sum(|site| site.objects), sum(|site| site.bytes));
+        for (place, site) in sites {
+            // Of what is left, so that the last place gets all the rest and nothing is lost by rounding.
+            let mine = share(objects, site.objects, sampled_objects);
+            let mine_bytes = share(bytes, site.bytes, sampled_bytes);
+            tables.sample(&[*place, (tag, 0)], &[("tag", tag)], [mine, mine_bytes, 0, 0, 0, 0, 0]);
+            (objects, bytes) = (objects - mine, bytes - mine_bytes);
+            (sampled_objects, sampled_bytes) = (sampled_objects - site.objects, sampled_bytes - site.bytes);
+        }
+    }
+
+    fn pools(&self, tables: &mut Tables) {
+        for entry in self.snapshot.pools() {
+            let (stats, pool) = (&entry.stats, (entry.pool, 0));
+            let values =
+                [0, 0, stats.outstanding(), entry.outstanding_bytes(), entry.idle_bytes(), stats.made_bytes, 0];
+            let label = ("pool", entry.pool);
+            if entry.class_bytes == 0 {
+                tables.sample(&[pool], &[label], values);
+            } else {
+                let class = format!("{} bytes", entry.class_bytes);
+                tables.sample(&[(&class, 0), pool], &[label, ("class_bytes", &class)], values);
+            }
+        }
+    }
+}
+
+/// The part of `all` that falls to `some` of `sum`.
+fn share(all: u64, some: u64, sum: u64) -> u64 {
+    let share = u128::from(all) * u128::from(some) / u128::from(sum.max(1));
+    u64::try_from(share).unwrap_or(all)
+}
+
+/// The profile as it grows: what is named by number, and what has been written.
+#[derive(Debug, Default)]
+struct Tables {
+    strings: BTreeMap<String, u64>,
+    /// The location of each frame, by the number of its name. There are as many functions, each with its location's number.
+    locations: BTreeMap<u64, u64>,
+    written: Message,
+}
+
+impl Tables {
+    fn add(&mut self, field: u64, message: &Message) {
+        self.written = core::mem::take(&mut self.written).message(field, message);
+    }
+
+    fn string(&mut self, text: &str) -> u64 {
+        if let Some(&number) = self.strings.get(text) {
+            return number;
+        }
+        let number = self.strings.len() as u64;
+        self.strings.insert(text.to_owned(), number);
+        number
+    }
+
+    fn value_type(&mut self, name: &str, unit: &str) -> Message {
+        Message::new().number(1, self.string(name)).number(2, self.string(unit))
+    }
+
+    /// A frame of a stack. Line 0 is a name that is no place in a file.
+    fn location(&mut self, (file, line): Place<'_>) -> u64 {
+        let (name, file) = if line == 0 {
+            (self.string(file), 0)
+        } else {
+            (self.string(&format!("{file}:{line}")), self.string(file))
+        };
+        if let Some(&number) = self.locations.get(&name) {
+            return number;
+        }
+        let number = self.locations.len() as u64 + 1; // 0 would mean none
+        self.locations.insert(name, number);
+        self.add(5, &Message::new().number(1, number).number(2, name).number(4, file));
+        let line = Message::new().number(1, number).number(2, line.into());
+        self.add(4, &Message::new().number(1, number).message(4, &line));
+        number
+    }
+
+    /// A sample, unless all its numbers are zero. The innermost frame comes first.
+    fn sample(&mut self, stack: &[Place<'_>], labels: &[(&str, &str)], values: [u64; TYPES.len()]) {
+        if values == [0; TYPES.len()] {
+            return;
+        }
+        let stack: Vec<_> = stack.iter().map(|&place| self.location(place)).collect();
+        let mut sample = Message::new().numbers(1, &stack).numbers(2, &values);
+        for (key, value) in labels {
+            sample = sample.message(3, &Message::new().number(1, self.string(key)).number(2, self.string(value)));
+        }
+        self.add(2, &sample);
+    }
+
+    fn finish(self) -> Message {
+        let mut strings: Vec<_> = self.strings.into_iter().collect();
+        strings.sort_unstable_by_key(|&(_, number)| number);
+        strings.iter().fold(self.written, |written, (text, _)| written.bytes(6, text.as_bytes()))
+    }
+}
