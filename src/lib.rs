@@ -34,8 +34,8 @@
 //! | basement | `raw`, private | every unsafe line |
 //! | ground | `sync`, private | std or loom, decided once |
 //!
-//! Beside the stair stand [`observe`], which says who holds memory; [`bench`](mod@bench) (feature `bench`), which counts what the
-//! heap does and compares two ways; and [`tokio`](mod@tokio) (feature `tokio`), which trims pools from a runtime, keeps background
+//! Beside the stair stand [`observe`], which says who holds memory, [`bench`](mod@bench) (feature `bench`), which counts what the
+//! heap does and compares two ways, and [`tokio`](mod@tokio) (feature `tokio`), which trims pools from a runtime, keeps background
 //! tasks by tag, and waits for a server's end; with the feature `tracing`, tasks carry the current span.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

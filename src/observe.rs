@@ -8,14 +8,25 @@ mod ledger;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(feature = "observe")]
+mod monitor;
+#[cfg(feature = "observe")]
 mod pprof;
 mod snapshot;
 mod text;
 
 pub use crate::pool::Imbalance;
 pub use crate::pool::tagged::{TaggedFuture, tagged, tagged_future};
+#[doc(no_inline)]
+pub use crate::pool::{Reclaims, Times};
 pub use dump::{Dump, DumpDiff, Growth};
 pub use ledger::{Ledger, PoolEntry, TagEntry};
+#[cfg(all(feature = "observe", feature = "tokio"))]
+pub use monitor::Sampling;
+#[cfg(feature = "observe")]
+pub use monitor::{
+    BadRule, Burst, Change, Event, Finding, Monitor, MonitorBuilder, MonitorStats, Periodic, Rule, Severity, SlowLeak,
+    Source, Subject,
+};
 #[cfg(feature = "observe")]
 pub use pprof::Profile;
 pub use snapshot::Snapshot;

@@ -102,6 +102,7 @@ mod guard;
 mod home;
 mod hooks;
 mod plain;
+mod reclaims;
 mod registry;
 mod reset;
 mod stats;
@@ -117,6 +118,7 @@ pub use debug::PoolDebug;
 pub use ebbtide_derive::Reset;
 pub use ended::Outstanding;
 pub use guard::Pooled;
+pub use reclaims::{Reclaims, Times};
 pub use reset::{Reset, Verdict};
 pub use stats::{DropReason, PoolStats};
 
@@ -124,8 +126,9 @@ pub(crate) use audit::{Account, each_imbalance, find_by, unaudited};
 pub(crate) use books::{LiveTask, TAGS, TagBooks, each_tag, tag};
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
-pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back};
+pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back, give_back_fixed};
 pub(crate) use hooks::FixedHooks;
+pub(crate) use reclaims::timed_request;
 pub(crate) use registry::each_pool;
 pub(crate) use reset::both;
 

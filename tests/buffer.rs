@@ -263,3 +263,19 @@ fn detach_copies_up_to_the_threshold_and_passes_the_rest() {
     assert!(pool.detach(read.slice(3..3), 64).is_empty() && read.is_unique());
     assert_eq!(pool.stats().outstanding(), 0);
 }
+
+#[test]
+fn a_buffer_that_a_panic_drops_goes_back_and_shows_nothing() {
+    for (secret, idle) in [(false, 1), (true, 0)] {
+        let pool = BufferPool::builder().zero_on_return(secret).build();
+        let mut buffer = pool.get(100);
+        buffer.extend_from_slice(b"half of i");
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _buffer = buffer;
+            panic!("in the middle");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!((pool.stats().outstanding(), pool.stats().idle), (0, idle), "secrets: {secret}");
+        assert!(pool.get(100).is_empty());
+    }
+}

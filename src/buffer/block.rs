@@ -1,7 +1,8 @@
 //! A block: what a node of a buffer pool holds.
 
 use super::classes::Classes;
-use crate::pool::{PoolDebug, Reset, Verdict};
+use crate::pool::{Home, Node, PoolDebug, Reset, Verdict, give_back_fixed};
+use crate::raw::lease::{End, Lease};
 use crate::raw::segment::{NoBuffer, Segment};
 use std::sync::Arc;
 
@@ -9,17 +10,47 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(super) segment: Segment,
+    /// Whether nobody has to look at it when it comes back: it holds no secrets, and is in no search for faults.
+    is_plain: bool,
     pub(super) classes: Arc<Classes>,
 }
 
 impl Block {
-    pub(super) fn new(bytes: usize, secret: bool, classes: &Arc<Classes>) -> Result<Self, NoBuffer> {
-        Ok(Self { segment: Segment::new(bytes, secret)?, classes: Arc::clone(classes) })
+    pub(super) fn new(bytes: usize, secret: bool, home: &Home<Self>, classes: &Arc<Classes>) -> Result<Self, NoBuffer> {
+        let is_plain = !secret && !home.is_watched();
+        Ok(Self { segment: Segment::new(bytes, secret)?, is_plain, classes: Arc::clone(classes) })
     }
 
     pub(crate) fn segment(&self) -> &Segment {
         &self.segment
     }
+}
+
+/// A buffer on lease.
+pub(super) type Leased = Lease<Node<Block>, Emptied>;
+
+/// The end of a buffer's lease: what was written is forgotten, and that is all, also in a panic. Bytes cannot be half done.
+#[derive(Debug)]
+pub(super) struct Emptied;
+
+impl End<Node<Block>> for Emptied {
+    const MINDS_PANIC: bool = false;
+
+    #[inline]
+    fn end(mut node: Box<Node<Block>>, _: bool) {
+        let block = node.payload.value_mut();
+        if block.is_plain {
+            block.segment.forget();
+            give_back_fixed(node);
+        } else {
+            judged(node);
+        }
+    }
+}
+
+#[cold]
+fn judged(node: Box<Node<Block>>) {
+    drop(Lease::new(node));
 }
 
 impl Reset for Block {

@@ -1,10 +1,9 @@
 //! A byte buffer on lease, to write into.
 
-use super::block::Block;
+use super::block::{Block, Leased};
 use super::bytes::PooledBytes;
 use super::classes::Classes;
 use crate::pool::Node;
-use crate::raw::lease::Lease;
 use crate::raw::segment::{NoBuffer, Segment};
 use bytes::BufMut;
 use core::fmt;
@@ -18,7 +17,8 @@ const GROWN: usize = 512;
 ///
 /// It derefs to the bytes that were written, and to no others: what an earlier request left in the memory
 /// cannot be read. It is written by [`extend_from_slice`](Self::extend_from_slice), [`std::io::Write`], [`fmt::Write`],
-/// `Extend` or [`bytes::BufMut`]. Its drop gives the memory back; `mem::forget` only loses it.
+/// `Extend` or [`bytes::BufMut`]. Its drop gives the memory back, in a panic too, unless it holds secrets (it is wiped and freed
+/// then); `mem::forget` only loses it.
 ///
 /// A reader into [`BufMut::chunk_mut`], as tokio's `read_buf` is, fills all that the buffer has before it grows; a
 /// full one then doubles. Reading to the end of a stream takes one read more than there are bytes: who knows their
@@ -35,16 +35,16 @@ const GROWN: usize = 512;
 /// assert_eq!(&buffer[..], b"99 bottles");
 /// # std::io::Result::Ok(())
 /// ```
-pub struct PooledBuf(Lease<Node<Block>>);
+pub struct PooledBuf(Leased);
 
 impl PooledBuf {
     #[inline]
-    pub(super) fn new(lease: Lease<Node<Block>>) -> Self {
+    pub(super) fn new(lease: Leased) -> Self {
         Self(lease)
     }
 
     /// A buffer that was frozen, of which the bytes at `place` are left.
-    pub(super) fn of(lease: Lease<Node<Block>>, place: Range<usize>) -> Self {
+    pub(super) fn of(lease: Leased, place: Range<usize>) -> Self {
         let mut buffer = Self(lease);
         buffer.segment_mut().keep(place);
         buffer

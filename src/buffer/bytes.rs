@@ -1,10 +1,9 @@
 //! Frozen bytes: shared, sliced, and back in the pool when the last clone is gone.
 
-use super::block::Block;
+use super::block::{Block, Leased};
 use super::buf::PooledBuf;
 use super::classes::Classes;
 use crate::pool::Node;
-use crate::raw::lease::Lease;
 use crate::raw::segment::NoBuffer;
 use crate::raw::view::View;
 use bytes::{Buf, Bytes, buf};
@@ -56,7 +55,7 @@ impl PooledBytes {
 
     #[cold]
     fn of_nothing(node: Box<Node<Block>>) -> Self {
-        drop(Lease::new(node));
+        drop(Leased::ending(node));
         Self::new()
     }
 
@@ -193,7 +192,7 @@ impl PooledBytes {
     /// ```
     pub fn try_into_mut(mut self) -> Result<PooledBuf, Self> {
         let (node, place) = take(&mut self.0).into_node().map_err(Self)?;
-        Ok(PooledBuf::of(Lease::new(node), place))
+        Ok(PooledBuf::of(Leased::ending(node), place))
     }
 
     /// These bytes as [`Bytes`], for those who ask for no other type: axum, tonic. The memory comes back to
@@ -222,7 +221,7 @@ impl RefUnwindSafe for PooledBytes {}
 #[inline]
 pub(super) fn go_home(last: Option<Box<Node<Block>>>) {
     if let Some(node) = last {
-        drop(Lease::new(node));
+        drop(Leased::ending(node));
     }
 }
 

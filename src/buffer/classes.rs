@@ -7,10 +7,9 @@
 //! `docs/decisions/0012` has the figures.
 
 use super::ahead::Bound;
-use super::block::Block;
+use super::block::{Block, Leased};
 use super::rope::Gathered;
-use crate::pool::{AGE_EVERY, Budget, FixedHooks, Home, Node, PoolDebug, PoolStats, Settings};
-use crate::raw::lease::Lease;
+use crate::pool::{AGE_EVERY, Budget, FixedHooks, Home, PoolDebug, PoolStats, Settings};
 use crate::raw::segment::{NoBuffer, Segment};
 use crate::raw::watch;
 use parking_lot::Mutex;
@@ -31,26 +30,16 @@ const THREAD_BYTES: usize = 1 << 20;
 /// Buffers of one class that a thread has at hand.
 const THREAD_BUFFERS: usize = 32;
 
-/// The classes of small sizes by their lines: a look-up is a third of the search.
-const SMALL: [u8; 64] = {
-    let mut classes = [0; 64];
-    let mut line = 0;
-    while line < classes.len() {
-        classes[line] = search(line * LINE) as u8; // below 4 KiB there are 20 classes
-        line += 1;
-    }
-    classes
-};
+/// Cache lines of the buffers whose class is looked up rather than searched for: up to 4 KiB.
+const SMALL_LINES: usize = 64;
 
 /// The number of the smallest class with room for `bytes`.
-#[inline]
 fn class_of(bytes: usize) -> usize {
-    let last = bytes.saturating_sub(1);
-    SMALL.get(last / LINE).map_or_else(|| search(last), |&class| usize::from(class))
+    search(bytes.saturating_sub(1))
 }
 
 /// The number of the class for one byte more than `last`.
-const fn search(last: usize) -> usize {
+fn search(last: usize) -> usize {
     if last < LINEAR {
         return last / LINE;
     }
@@ -102,6 +91,8 @@ fn settings(limits: &Limits, class_bytes: usize, values: usize, thread_values: u
 #[derive(Debug)]
 pub(super) struct Classes {
     homes: Box<[OnceLock<Arc<Home<Block>>>]>,
+    /// Those of small buffers once more, by the cache lines that are asked for: found by one look.
+    by_line: [OnceLock<Arc<Home<Block>>>; SMALL_LINES],
     /// The home of buffers that are not kept: larger than the largest class, or made after the close.
     passing: Arc<Home<Block>>,
     bytes: Arc<Budget>,
@@ -120,6 +111,7 @@ impl Classes {
         let bytes = Arc::new(Budget::of_process(limits.idle_bytes));
         Arc::new(Self {
             homes: (0..classes).map(|_| OnceLock::new()).collect(),
+            by_line: [const { OnceLock::new() }; SMALL_LINES],
             passing: Home::new(FixedHooks, settings(&limits, 0, 0, 1), Arc::clone(&bytes)),
             bytes,
             ahead: Bound::new(limits.ahead_bytes),
@@ -131,32 +123,42 @@ impl Classes {
 
     /// Lends a block with room for `bytes`.
     #[inline]
-    pub(super) fn lease(classes: &Arc<Self>, bytes: usize) -> Lease<Node<Block>> {
+    pub(super) fn lease(classes: &Arc<Self>, bytes: usize) -> Leased {
         Self::try_lease(classes, bytes).unwrap_or_else(|full| full.fail(bytes))
     }
 
     /// Lends a block with room for `bytes`, if one can be had.
     #[inline]
-    pub(super) fn try_lease(classes: &Arc<Self>, bytes: usize) -> Result<Lease<Node<Block>>, NoBuffer> {
-        let class = class_of(bytes);
-        let begun = classes.homes.get(class).and_then(OnceLock::get);
+    pub(super) fn try_lease(classes: &Arc<Self>, bytes: usize) -> Result<Leased, NoBuffer> {
+        let last = bytes.saturating_sub(1);
+        let begun = match classes.by_line.get(last / LINE) {
+            Some(home) => home.get(),
+            None => classes.homes.get(search(last)).and_then(OnceLock::get),
+        };
         match begun.and_then(|home| home.take_at_hand()) {
-            Some(lease) => Ok(lease),
-            None => Self::try_lease_slow(classes, class, bytes),
+            Some(lease) => Ok(Leased::ending(lease.into_box())),
+            None => Self::try_lease_slow(classes, bytes),
         }
     }
 
     #[cold]
-    fn try_lease_slow(classes: &Arc<Self>, class: usize, bytes: usize) -> Result<Lease<Node<Block>>, NoBuffer> {
+    fn try_lease_slow(classes: &Arc<Self>, bytes: usize) -> Result<Leased, NoBuffer> {
+        let class = class_of(bytes);
         let (home, size) = match classes.homes.get(class) {
             Some(home) => (classes.begun(home, class), class_size(class)),
             None => (&classes.passing, bytes),
         };
-        if let Some(lease) = home.take() {
-            return Ok(lease);
+        if let Some(line) = classes.by_line.get(bytes.saturating_sub(1) / LINE)
+            && !core::ptr::eq(home, &classes.passing)
+        {
+            line.get_or_init(|| Arc::clone(home));
         }
-        let lease = Home::lease_new(home, Block::new(size, classes.limits.secret, classes)?);
-        Ok(if watch::is_open() { lease } else { home.noted(lease) })
+        if let Some(lease) = home.take() {
+            return Ok(Leased::ending(lease.into_box()));
+        }
+        let lease = Home::lease_new(home, Block::new(size, classes.limits.secret, home, classes)?);
+        let lease = if watch::is_open() { lease } else { home.noted(lease) };
+        Ok(Leased::ending(lease.into_box()))
     }
 
     /// The capacity of a block for `bytes`; `bytes` where there can be none.
@@ -238,10 +240,23 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_small_sizes_finds_what_the_search_finds() {
-        for bytes in 0..10_000_usize {
-            assert_eq!(class_of(bytes), search(bytes.saturating_sub(1)), "{bytes} bytes");
+    fn a_look_up_finds_what_the_search_finds() {
+        let limits = Limits {
+            name: "buffers",
+            idle_bytes: 1 << 30,
+            buffer_bytes: 1 << 20,
+            ahead_bytes: 0,
+            secret: false,
+            debug: PoolDebug::none(),
+        };
+        let classes = Classes::new(limits);
+        for _ in 0..2 {
+            for bytes in 0..10_000_usize {
+                let lease = Classes::try_lease(&classes, bytes).unwrap();
+                assert_eq!(lease.payload.value().segment.capacity(), class_size(class_of(bytes)), "{bytes} bytes");
+            }
         }
+        classes.close();
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod shells;
 
 pub(crate) use closing::Ending;
 use lent::UNCHARGED;
-pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, take_out};
+pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, give_back_fixed, take_out};
 use shells::Shells;
 
 use super::budget::Budget;
@@ -23,6 +23,7 @@ use super::census::Census;
 use super::debug::PoolDebug;
 use super::ended::Waiters;
 use super::hooks::{Hooks, Judged};
+use super::reclaims::timed_trim;
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
 use super::watched::watched;
@@ -117,6 +118,11 @@ impl<T: Send + 'static> Home<T> {
 
     pub(crate) fn shells(&self) -> &Magazines<Shell<T>> {
         self.shells.magazines()
+    }
+
+    /// Whether somebody looks for faults in what comes back.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.settings.debug != PoolDebug::none()
     }
 
     pub(crate) fn tiers(&self) -> &Tiers<Lent<T>> {
@@ -300,6 +306,10 @@ impl<T: Send + 'static> Home<T> {
 
     /// Ages what is idle by one step, or goes on with one: see [`Pool::trim`](crate::Pool::trim).
     pub(crate) fn trim(&self) -> bool {
+        timed_trim(|| self.trim_untimed())
+    }
+
+    fn trim_untimed(&self) -> bool {
         registry::finish();
         let done = self.tiers.age(VALUES_A_TRIM, |chain| self.discard_all(chain, DropReason::Aged));
         if done {

@@ -226,6 +226,13 @@ impl Segment {
         if self.secret {
             self.wipe();
         }
+        self.forget();
+    }
+
+    /// Forgets all written bytes of what is no secret.
+    #[inline]
+    pub fn forget(&mut self) {
+        debug_assert!(!self.secret || self.written == 0);
         self.written = 0;
         self.touched = 0;
     }

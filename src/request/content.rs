@@ -4,7 +4,7 @@ use super::ending::{Ending, Outcome};
 use super::local::Locals;
 use super::scopes::Shared;
 use super::usage::Notes;
-use crate::pool::{Account, Pooled, Reset, Verdict, give_back};
+use crate::pool::{Account, Pooled, Reset, Verdict, give_back, timed_request};
 use crate::raw::lanes::Keep;
 use crate::raw::slot::{Free, Owner, Recycle, bytes};
 use crate::raw::store::{Disposal, Store};
@@ -133,7 +133,7 @@ impl Content {
             self.notes.note(0, 0, self.shared.usage());
             return 0;
         }
-        self.reclaim_touched()
+        if self.notes.is_timed() { timed_request(|| self.reclaim_touched()) } else { self.reclaim_touched() }
     }
 
     fn reclaim_touched(&mut self) -> usize {

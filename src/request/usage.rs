@@ -30,6 +30,8 @@ const WINDOW: u32 = 4096;
 const ESTIMATE_EVERY: u32 = 128;
 /// Requests that a slot hands in at once when it runs for long.
 const BATCH: usize = 16;
+/// Batches of a slot of which one has a request whose reclaim is timed: one request in 256.
+const BATCHES_A_TIME: u8 = 16;
 /// Requests that a slot notes at most while it cannot hand them in.
 const NOTES: usize = 32;
 
@@ -183,6 +185,8 @@ pub(super) struct Notes {
     len: usize,
     /// Notes to hand in at once next time.
     batch: usize,
+    /// Batches handed in, as far as [`is_timed`](Self::is_timed) needs them.
+    batches: u8,
     largest: usize,
     used: u64,
     wasted: u64,
@@ -190,7 +194,7 @@ pub(super) struct Notes {
 
 impl Default for Notes {
     fn default() -> Self {
-        Self { buckets: [0; NOTES], len: 0, batch: 1, largest: 0, used: 0, wasted: 0 }
+        Self { buckets: [0; NOTES], len: 0, batch: 1, batches: 0, largest: 0, used: 0, wasted: 0 }
     }
 }
 
@@ -211,6 +215,12 @@ impl Notes {
         }
     }
 
+    /// Whether the reclaim of the next request is to be timed: the first one of every sixteenth batch.
+    #[inline]
+    pub(super) fn is_timed(&self) -> bool {
+        self.len == 0 && self.batches == 0
+    }
+
     #[cold]
     fn hand_in(&mut self, usage: &Usage) {
         let Some(mut book) = usage.book.try_lock() else {
@@ -228,6 +238,7 @@ impl Notes {
             usage.set_typical(capacity(book.percentile(TYPICAL_PERCENT)));
         }
         self.len = 0;
+        self.batches = (self.batches + 1) % BATCHES_A_TIME;
         self.batch = (self.batch * 2).min(BATCH);
     }
 }

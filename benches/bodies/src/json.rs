@@ -1,13 +1,16 @@
 //! A document of 64 KiB, in and out: into values that own their strings, and into an arena.
 
 use axum::Json;
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use ebbtide::http::{PooledBody, PooledJson};
 use ebbtide::{Arena, Scope};
+use http_body_util::BodyExt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::LazyLock;
 
 /// One of a document's items, as a user writes it.
 #[derive(Deserialize, Serialize)]
@@ -55,8 +58,20 @@ pub(crate) async fn pooled(PooledJson(items): PooledJson<Vec<Owned>>) -> PooledJ
 /// Nothing on the heap but what the parser unescapes into.
 pub(crate) async fn arena(scope: Scope, body: PooledBody) -> Response {
     let body = scope.adopt(body);
+    answer(&scope, body)
+}
+
+/// The same work on a document that was there before, while the one that comes is dropped: what is hyper's own.
+pub(crate) async fn dropped(scope: Scope, request: Request) -> Response {
+    static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| document(super::spent::DOCUMENT));
+    let mut body = request.into_body();
+    while body.frame().await.is_some_and(|frame| frame.is_ok()) {}
+    answer(&scope, &DOCUMENT)
+}
+
+fn answer<'s>(scope: &'s Scope, body: &'s [u8]) -> Response {
     let mut json = serde_json::Deserializer::from_slice(body);
-    match Items(&mut scope.arena(), &scope).deserialize(&mut json).and_then(|items| json.end().map(|()| items)) {
+    match Items(&mut scope.arena(), scope).deserialize(&mut json).and_then(|items| json.end().map(|()| items)) {
         Ok(items) => PooledJson(items).into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }

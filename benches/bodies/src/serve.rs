@@ -59,11 +59,12 @@ fn router(mode: &str) -> Option<Router> {
         "json_plain" => post(json::plain),
         "json_pooled" => post(json::pooled),
         "json_arena" => post(json::arena),
+        "json_dropped" => post(json::dropped),
         _ => return None,
     };
     let router = Router::new().route("/", route).layer(DefaultBodyLimit::disable());
     // The others need no scope, and a user who takes `PooledBody` alone has none.
-    Some(if mode == "json_arena" { router.layer(ScopeLayer::new()) } else { router })
+    Some(if matches!(mode, "json_arena" | "json_dropped") { router.layer(ScopeLayer::new()) } else { router })
 }
 
 /// The floor: reads every frame and drops it.

@@ -124,7 +124,7 @@ pub(crate) fn allocated(wish: &Wish, bars: &mut Bars) -> io::Result<()> {
 }
 
 /// Bytes of the document, and what it may allocate above the floor.
-const DOCUMENT: usize = 64 << 10;
+pub(crate) const DOCUMENT: usize = 64 << 10;
 const JSON_BAR: f64 = 40_000.0;
 
 pub(crate) fn json(_: &Wish, bars: &mut Bars) -> io::Result<()> {
@@ -137,6 +137,7 @@ pub(crate) fn json(_: &Wish, bars: &mut Bars) -> io::Result<()> {
     let modes = [
         ("json_plain", "axum `Json`, values that own their strings"),
         ("json_pooled", "`PooledJson`, the same values"),
+        ("json_dropped", "the same document parsed into the arena and sent while the one that comes is dropped"),
         ("json_arena", "`PooledBody` into the arena, `PooledJson` out"),
     ];
     let floors = [spent("drain", &document, Framing::Length)?, spent("drain", &document, Framing::Chunked)?];

@@ -24,7 +24,8 @@ pub(super) const UNCHARGED: usize = 0;
 #[repr(C)]
 pub(crate) struct Lent<T, V = T> {
     pub(super) judge: JudgeBy<T>,
-    /// The bytes that are reserved for it, with its own node at least; 0 when it has no place in the pool yet.
+    /// The bytes that are reserved for it, with its own node at least; 0 when it has no place in the pool yet. With
+    /// [`MARK`](super::marked::MARK) on a lease that is watched.
     pub(super) charge: usize,
     home: Arc<Home<T>>,
     /// How often in a row the value was far larger than its use.
@@ -160,6 +161,13 @@ fn keep<T: Send + 'static>(node: Box<Node<T>>, judged: Judged) {
 #[inline]
 pub(crate) fn give_back<T: Send + 'static>(node: Box<Node<T>>, retained: usize) {
     keep(node, Judged::keep::<T>(retained));
+}
+
+/// Gives a node back whose value is as good as new already, and costs what it is charged for ever. Nobody else judges it.
+#[inline(always)]
+pub(crate) fn give_back_fixed<T: Send + 'static>(node: Box<Node<T>>) {
+    // One look for both: a marked charge is negative, and `UNCHARGED` is 0.
+    if (node.payload.charge as isize) > 0 { put(node) } else { drop(Lease::new(node)) }
 }
 
 impl<T: Send + 'static> Finish<Disposal> for Node<T> {

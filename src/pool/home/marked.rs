@@ -18,8 +18,11 @@ use crate::raw::unwind::caught;
 use crate::raw::watch::{self, Tag};
 use core::mem::size_of;
 
-/// The bit in the charge of a marked node that has no place in its pool: the rest is what it was measured to be.
-const UNPLACED: usize = 1 << (usize::BITS - 1);
+/// The bit in the charge of a marked node: whoever takes a charge for granted sees one look that something is to be settled.
+pub(super) const MARK: usize = 1 << (usize::BITS - 1);
+/// The bit beside it, where the node has no place in its pool: the rest is what it was measured to be.
+const UNPLACED: usize = MARK >> 1;
+const BITS: usize = MARK | UNPLACED;
 
 /// What is to be settled when the lease ends. Without alignment: it lies where a node had no use for its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,16 +58,18 @@ impl<T: Send + 'static> Home<T> {
     }
 
     fn mark(&self, node: &mut Node<T>, tag: &'static Tag) {
-        if !tag.is_named() {
+        let lent = &mut node.payload;
+        // A charge of a quarter of the address space has no room for a mark.
+        if !tag.is_named() || lent.charge & BITS != 0 {
             return;
         }
-        let lent = &mut node.payload;
         if lent.charge == UNCHARGED {
             // The charge of what has no place says nothing. A panic while measuring leaves the node itself.
             let bytes = caught(|| self.measure(lent.value())).unwrap_or(size_of::<Node<T>>());
-            lent.charge = UNPLACED | bytes.min(!UNPLACED);
+            lent.charge = UNPLACED | bytes.min(!BITS);
         }
-        books::count(tag.number(), Event::Taken, lent.charge & !UNPLACED);
+        books::count(tag.number(), Event::Taken, lent.charge & !BITS);
+        lent.charge |= MARK;
         let audit = audit::taken(tag.number(), self.id).map_or(0, Ticket::word);
         lent.mark = Mark { flags: MARKED, tag: tag.number().to_ne_bytes(), audit: audit.to_ne_bytes() };
         lent.judge = by_mark;
@@ -84,10 +89,8 @@ impl<T> Lent<T> {
     fn settle(&mut self, event: Event) {
         let mark = core::mem::take(&mut self.mark);
         self.judge = self.judge_of_home();
-        let bytes = self.charge & !UNPLACED;
-        if self.charge & UNPLACED != 0 {
-            self.charge = UNCHARGED;
-        }
+        let bytes = self.charge & !BITS;
+        self.charge = if self.charge & UNPLACED == 0 { bytes } else { UNCHARGED };
         let tag = u16::from_ne_bytes(mark.tag);
         books::count(tag, event, bytes);
         if let Some(ticket) = Ticket::from_word(u32::from_ne_bytes(mark.audit)) {

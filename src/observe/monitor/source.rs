@@ -1,0 +1,71 @@
+//! Where the monitor reads.
+
+use super::event::Subject;
+use crate::observe::{Ledger, Reclaims};
+use crate::pool::process_bytes;
+use core::time::Duration;
+
+/// What the monitor reads in each sample. Any closure that hands out values is one, so that rules can be tried on a
+/// series without pools.
+///
+/// # Examples
+///
+/// ```
+/// use ebbtide::observe::{Monitor, Subject};
+/// use std::time::{Duration, Instant};
+///
+/// let mut leaked = 0;
+/// let monitor = Monitor::builder().build_on(move |note: &mut dyn FnMut(Subject, u64)| {
+///     leaked += 400_000;
+///     note(Subject::Tag("sessions"), leaked);
+/// })?;
+/// let begin = Instant::now();
+/// (0..400).for_each(|second| monitor.sample_at(begin + Duration::from_secs(second)));
+/// assert_eq!(monitor.alarms()[0].subject, Subject::Tag("sessions"));
+/// # Ok::<(), ebbtide::observe::BadRule>(())
+/// ```
+pub trait Source: Send {
+    /// Hands out the bytes of each subject. What is not handed out is missing in this sample; what is handed out several times
+    /// is added up. A value beyond `i64::MAX` is a counter that went below zero, and counts as missing.
+    fn read(&mut self, note: &mut dyn FnMut(Subject, u64));
+
+    /// The 99th percentile of reclaim pauses since it was asked last, once a window: of the single trims or of the
+    /// request reclaims, whichever is longer. Default: none.
+    fn pause(&mut self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl<F: FnMut(&mut dyn FnMut(Subject, u64)) + Send> Source for F {
+    fn read(&mut self, note: &mut dyn FnMut(Subject, u64)) {
+        self(note);
+    }
+}
+
+/// The books of this process: each tag's bytes on lease, each pool's bytes, what all pools keep, and how long trims and
+/// requests' reclaims took.
+#[derive(Debug)]
+pub(super) struct Process {
+    reclaims: Reclaims,
+}
+
+impl Process {
+    pub(super) fn new() -> Self {
+        Self { reclaims: Reclaims::of_process() }
+    }
+}
+
+impl Source for Process {
+    fn read(&mut self, note: &mut dyn FnMut(Subject, u64)) {
+        let ledger = Ledger::process();
+        ledger.each_tag(|entry| note(Subject::Tag(entry.tag), entry.outstanding_bytes));
+        ledger.each_pool(|entry| note(Subject::Pool(entry.pool), entry.stats.charged_bytes));
+        note(Subject::Process, process_bytes() as u64);
+    }
+
+    fn pause(&mut self) -> Duration {
+        let now = Reclaims::of_process();
+        let recent = now.since(&core::mem::replace(&mut self.reclaims, now));
+        recent.trims.percentile(99).max(recent.requests.percentile(99))
+    }
+}
