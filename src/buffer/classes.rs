@@ -154,9 +154,8 @@ impl Classes {
             Some(home) => (classes.begun(home, class), class_size(class)),
             None => (&classes.passing, bytes),
         };
-        if let Some(line) = classes.by_line.get(bytes.saturating_sub(1) / LINE)
-            && !core::ptr::eq(home, &classes.passing)
-        {
+        let line = classes.by_line.get(bytes.saturating_sub(1) / LINE);
+        if let Some(line) = line.filter(|_| !Arc::ptr_eq(home, &classes.passing)) {
             line.get_or_init(|| Arc::clone(home));
         }
         if let Some(lease) = home.take() {
