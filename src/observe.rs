@@ -6,6 +6,7 @@
 mod console;
 mod dump;
 mod families;
+mod leaks;
 mod ledger;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -17,12 +18,14 @@ mod snapshot;
 mod text;
 
 pub use crate::pool::Imbalance;
+pub use crate::pool::records::LeaseRecord;
 pub use crate::pool::tagged::{TaggedFuture, tagged, tagged_future};
 #[doc(no_inline)]
 pub use crate::pool::{Reclaims, Times};
 #[cfg(feature = "console")]
 pub use console::Console;
 pub use dump::{Dump, DumpDiff, Growth};
+pub use leaks::{LeakDetector, LeakEntered, LeakFuture, LeakHandle, LeakScope, leaked_on_purpose};
 pub use ledger::{Ledger, PoolEntry, TagEntry};
 #[cfg(all(feature = "observe", feature = "tokio"))]
 pub use monitor::Sampling;

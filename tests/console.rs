@@ -3,12 +3,16 @@
 use axum::Router;
 use axum::body::Body;
 use axum::middleware::from_fn;
-use ebbtide::observe::{Console, tagged};
-use ebbtide::{Pool, Pooled};
+use ebbtide::http::ScopeLayer;
+use ebbtide::observe::{Console, LeakDetector, Monitor, tagged};
+use ebbtide::{Chain, Interceptor, Pool, Pooled, Scope};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use std::io::Read;
+use std::ops::ControlFlow;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tower::ServiceExt;
 
 async fn ask(router: Router, method: Method, host: Option<&str>, path: &str) -> (http::response::Parts, String) {
@@ -150,6 +154,30 @@ async fn what_is_taken_under_a_tag_is_on_every_page() {
     drop(lease);
 }
 
+#[tokio::test]
+async fn the_oldest_leases_are_shown_with_their_call_sites() {
+    let leaks = Arc::new(LeakDetector::new().with_sampling(256));
+    let pool = Pool::builder().name("sampled").build(Vec::<u8>::new);
+    let leases: Vec<_> = (0..1024).map(|_| tagged("samples", || pool.get())).collect();
+    let site = format!("{}:{}:", file!(), line!() - 1);
+    leases.iter().for_each(|lease| Pooled::touch(lease, "seen <here>"));
+    let router = Console::new().leaks(leaks).router();
+    let answered = |path: &'static str| ask(router.clone(), Method::GET, Some("localhost"), path);
+    let (_, page) = answered("/debug/ebbtide").await;
+    let row = page.lines().find(|line| line.contains(&site)).expect("a lease with its site");
+    assert!(row.contains("<td>samples</td><td>sampled</td><td>seen &lt;here&gt;</td>"), "{row}");
+    let (_, json) = answered("/debug/ebbtide/json").await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let lease = json["leases"].as_array().unwrap().iter().find(|lease| lease["pool"] == "sampled").unwrap();
+    assert_eq!((&lease["tag"], &lease["touched"][0]), (&"samples".into(), &"seen <here>".into()));
+    let request = Request::get("/debug/ebbtide/pprof").header("host", "localhost").body(Body::empty()).unwrap();
+    let file = router.oneshot(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(&file[..]).read_to_end(&mut bytes).unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains(site.trim_end_matches(':')), "the profile has the call site");
+    drop(leases);
+}
+
 /// A console on a port of its own. Each time the overview is asked for, `before` runs.
 async fn served(console: Console, before: impl Fn() + Clone + Send + Sync + 'static) -> String {
     let router = console.router().layer(from_fn(move |request, next: axum::middleware::Next| {
@@ -192,6 +220,79 @@ async fn chromium_loads_the_page_and_keeps_it_up_to_date() {
     assert!(line.matches('L').count() >= 4, "{line}");
     assert!(document.contains("<section id=\"chart\"><h2>"), "the chart is shown");
     assert!(document.contains(" MiB/s</small>"), "the rate of allocation is shown");
+}
+
+/// Keeps what it takes: a leak, by a name that could do harm.
+struct Keeps {
+    pool: Pool<Vec<u8>>,
+    kept: Arc<Mutex<Vec<Pooled<Vec<u8>>>>>,
+}
+
+impl<Req, Res> Interceptor<Req, Res> for Keeps {
+    type State = ();
+
+    fn name(&self) -> &'static str {
+        "keeps <b>it all</b>"
+    }
+
+    fn before(&self, (): &mut (), _: &Scope, _: &mut Req) -> ControlFlow<Res> {
+        self.kept.lock().unwrap().push(self.pool.get());
+        ControlFlow::Continue(())
+    }
+}
+
+/// A server with an interceptor that leaks 0.4 MB a second, on a clock of the test's own; and the monitor that saw it.
+async fn leaked() -> (Monitor, Arc<Mutex<Vec<Pooled<Vec<u8>>>>>) {
+    let pool = Pool::builder().name("kept").build(|| Vec::<u8>::with_capacity(400_000));
+    let kept = Arc::default();
+    let keeps = Keeps { pool, kept: Arc::clone(&kept) };
+    let app = Router::new()
+        .route("/", axum::routing::get(|| async { "fine" }))
+        .layer(ScopeLayer::new().chain(Chain::new().with(keeps)));
+    let (monitor, begin) = (Monitor::new(), Instant::now());
+    for second in 0..400 {
+        let response = app.clone().oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "fine");
+        monitor.sample_at(begin + Duration::from_secs(second));
+    }
+    (monitor, kept)
+}
+
+#[tokio::test]
+async fn an_alarm_is_shown_where_an_interceptor_leaks() {
+    let (monitor, kept) = leaked().await;
+    let router = Console::new().monitor(&monitor).router();
+    let (_, page) = ask(router.clone(), Method::GET, Some("localhost"), "/debug/ebbtide").await;
+    assert!(
+        page.contains("<li class=\"warning\"><b>slow leak</b>: tag keeps &lt;b&gt;it all&lt;/b&gt; grows by"),
+        "{page}"
+    );
+    assert!(page.contains("<h2>Imbalances"), "each request ended while it was out");
+    let (_, json) = ask(router, Method::GET, Some("localhost"), "/debug/ebbtide/json").await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let alarms = json["alarms"].as_array().unwrap();
+    assert!(
+        alarms.iter().any(|alarm| alarm["subject"] == "tag keeps <b>it all</b>" && alarm["rule"] == "slow leak"),
+        "{json}"
+    );
+    assert!(json["imbalances"].as_array().unwrap().iter().any(|left| left["tag"] == "keeps <b>it all</b>"), "{json}");
+    drop(kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn chromium_shows_an_alarm_where_an_interceptor_leaks() {
+    let (monitor, kept) = leaked().await;
+    let document = browsed(&served(Console::new().monitor(&monitor), || ()).await).await;
+    assert!(
+        document.contains("<b>slow leak</b>: tag keeps &lt;b&gt;it all&lt;/b&gt; grows by 0.40 MB/s"),
+        "{document}"
+    );
+    assert!(
+        document.contains(") ebbtide</title>"),
+        "the title counts alarms, so that a tab in the background tells of them"
+    );
+    drop(kept);
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ pub fn router(settings: &Settings) -> (Router, Ledger) {
     (router, Ledger { scopes, buffers, _trimming: trimming })
 }
 
-/// The extractor `PooledBody` would do, but asks axum for its limit, whose layer allocates four times a request.
+/// The extractor `PooledBody` would do, but asks axum for its limit, whose layer allocates three times a request.
 async fn ingest(scope: Scope, State(limit): State<usize>, body: Body) -> Response {
     if body.size_hint().lower() > limit as u64 {
         return too_large();
@@ -102,6 +102,12 @@ struct Carried<S>(S);
 
 impl<S: Step<State: Reset>> Interceptor<Request, Response> for Carried<S> {
     type State = S::State;
+
+    /// As the console shows it: `AccessLog`, without the path.
+    fn name(&self) -> &'static str {
+        let name = core::any::type_name::<S>();
+        name.rsplit("::").next().unwrap_or(name)
+    }
 
     fn before(&self, state: &mut S::State, _: &Scope, request: &mut Request) -> ControlFlow<Response> {
         self.0.before(state, request)

@@ -6,9 +6,13 @@ mod json;
 mod page;
 
 use super::dump::Dump;
+use super::leaks::LeakDetector;
 use super::ledger::Ledger;
+use super::monitor::{Event, Monitor};
 use super::pprof::Profile;
 use super::snapshot::Snapshot;
+use crate::pool::Imbalance;
+use crate::pool::records::LeaseRecord;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
@@ -20,7 +24,7 @@ use core::hash::BuildHasher;
 use parking_lot::Mutex;
 use std::collections::hash_map::RandomState;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// Where the console is mounted, unless it is told otherwise.
 const PATH: &str = "/debug/ebbtide";
@@ -45,12 +49,17 @@ const PATH: &str = "/debug/ebbtide";
 /// # Examples
 ///
 /// ```no_run
-/// use ebbtide::observe::Console;
+/// use ebbtide::observe::{Console, LeakDetector, Monitor};
+/// use std::sync::Arc;
 ///
 /// # async fn serve() -> std::io::Result<()> {
-/// let console = Console::new().allow_host("10.0.0.7").router();
+/// let monitor = Monitor::new();
+/// let sampling = monitor.sample_every(Monitor::PERIOD);
+/// let leaks = Arc::new(LeakDetector::new());
+/// let console = Console::new().monitor(&monitor).leaks(leaks).allow_host("10.0.0.7").router();
 /// let private = tokio::net::TcpListener::bind("127.0.0.1:9090").await?;
 /// tokio::spawn(async move { axum::serve(private, console).await });
+/// # drop(sampling);
 /// # Ok(())
 /// # }
 /// ```
@@ -58,6 +67,8 @@ const PATH: &str = "/debug/ebbtide";
 pub struct Console {
     path: String,
     hosts: Vec<String>,
+    monitor: Option<Monitor>,
+    leaks: Option<Arc<LeakDetector>>,
 }
 
 /// What all handlers share.
@@ -65,8 +76,21 @@ pub struct Console {
 struct Shared {
     hosts: Vec<String>,
     path: String,
+    monitor: Option<Monitor>,
+    leaks: Option<Arc<LeakDetector>>,
     /// One for all who ask, so that names keep their places.
     snapshot: Mutex<Snapshot>,
+}
+
+/// What the overview and the JSON tell.
+#[derive(Debug)]
+struct View<'a> {
+    snapshot: &'a Snapshot,
+    /// `None` where nobody watches.
+    alarms: Option<Vec<Event>>,
+    /// The oldest first; `None` where none are sampled.
+    leases: Option<&'a [LeaseRecord]>,
+    imbalances: Vec<Imbalance>,
 }
 
 impl Default for Console {
@@ -79,13 +103,30 @@ impl Console {
     /// A console below `/debug/ebbtide`, for requests to localhost.
     #[must_use]
     pub fn new() -> Self {
-        Self { path: PATH.to_owned(), hosts: ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into() }
+        let hosts = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into();
+        Self { path: PATH.to_owned(), hosts, monitor: None, leaks: None }
     }
 
     /// Mounts it elsewhere, such as `/ops/memory`.
     #[must_use]
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
+        self
+    }
+
+    /// Shows the alarms of this monitor too. Something else has to take its samples, such as
+    /// `Monitor::sample_every`.
+    #[must_use]
+    pub fn monitor(mut self, monitor: &Monitor) -> Self {
+        self.monitor = Some(monitor.clone());
+        self
+    }
+
+    /// Shows the oldest leases of this detector too, and call sites in profiles. Ages count from the first time that somebody
+    /// looked.
+    #[must_use]
+    pub fn leaks(mut self, detector: Arc<LeakDetector>) -> Self {
+        self.leaks = Some(detector);
         self
     }
 
@@ -102,14 +143,14 @@ impl Console {
     ///
     /// If axum does not take the path: it has to begin with `/`, and not to end with it.
     pub fn router(self) -> Router {
-        let Self { path, hosts } = self;
+        let Self { path, hosts, monitor, leaks } = self;
         let routes = Router::new()
             .route(&path, get(overview))
             .route(&format!("{path}/json"), get(json))
             .route(&format!("{path}/dump"), get(dump))
             .route(&format!("{path}/metrics"), get(metrics))
             .route(&format!("{path}/pprof"), get(pprof));
-        let shared = Arc::new(Shared { hosts, path, snapshot: Mutex::default() });
+        let shared = Arc::new(Shared { hosts, path, monitor, leaks, snapshot: Mutex::default() });
         routes.layer(from_fn_with_state(Arc::clone(&shared), guard)).with_state(shared)
     }
 }
@@ -119,11 +160,21 @@ impl Shared {
         self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
     }
 
-    /// Reads the books anew, and looks at them.
-    fn read<R>(&self, look: impl FnOnce(&Snapshot) -> R) -> R {
+    /// Reads the books anew, and looks at them and at sampled leases.
+    fn read<R>(&self, look: impl FnOnce(&Snapshot, Option<&[LeaseRecord]>) -> R) -> R {
+        let leases = self.leaks.as_ref().map(|leaks| leaks.leases(Instant::now()));
         let mut snapshot = self.snapshot.lock();
         snapshot.take(&Ledger::process());
-        look(&snapshot)
+        snapshot.note_leases(leases.as_deref().unwrap_or_default());
+        look(&snapshot, leases.as_deref())
+    }
+
+    /// Everything that is shown, at one moment.
+    fn view<R>(&self, look: impl FnOnce(&View<'_>) -> R) -> R {
+        let mut imbalances = Vec::new();
+        Ledger::process().each_imbalance(|imbalance| imbalances.push(*imbalance));
+        let alarms = self.monitor.as_ref().map(Monitor::alarms);
+        self.read(|snapshot, leases| look(&View { snapshot, alarms, leases, imbalances }))
     }
 }
 
@@ -152,7 +203,7 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 async fn overview(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     // Only the page's own style and script may run, whatever a name contains: 64 bits of the system's randomness say which they are.
     let nonce = format!("{:016x}", RandomState::new().hash_one(()));
-    let page = shared.read(|snapshot| page::page(snapshot, &shared.path, &nonce, SystemTime::now()));
+    let page = shared.view(|view| page::page(view, &shared.path, &nonce, SystemTime::now()));
     let policy = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'"
@@ -161,7 +212,7 @@ async fn overview(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn json(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], shared.read(json::json).to_string())
+    ([(header::CONTENT_TYPE, "application/json")], shared.view(json::json).to_string())
 }
 
 async fn dump() -> impl IntoResponse {
@@ -173,14 +224,18 @@ async fn dump() -> impl IntoResponse {
 async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let mut text = String::new();
     // A string takes everything.
-    let _ = shared.read(|snapshot| snapshot.write_prometheus(&mut text));
+    let _ = shared.read(|snapshot, _| snapshot.write_prometheus(&mut text));
     ([(header::CONTENT_TYPE, Snapshot::PROMETHEUS)], text)
 }
 
 async fn pprof(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let mut file = Vec::new();
     // And so does a vector.
-    let _ = shared.read(|snapshot| Profile::new(snapshot).write(SystemTime::now(), &mut file));
+    let _ = shared.read(|snapshot, leases| {
+        let mut profile = Profile::new(snapshot);
+        profile.add_leases(leases.unwrap_or_default());
+        profile.write(SystemTime::now(), &mut file)
+    });
     let name = "attachment; filename=\"ebbtide.pb.gz\"";
     ([(header::CONTENT_TYPE, "application/octet-stream"), (header::CONTENT_DISPOSITION, name)], file)
 }

@@ -118,7 +118,18 @@ impl<P> Magazines<P> {
     /// `number` is the calling thread's own, or not below [`THREADS`].
     #[inline(always)]
     pub unsafe fn take_light(&self, number: usize) -> Option<Box<Node<P>>> {
-        let magazine = self.magazine(number)?;
+        // SAFETY: the caller's promise, passed on.
+        unsafe { self.take_light_if(number, |_| true) }
+    }
+
+    /// Takes a node as `take_light` does, out of a magazine that is as `wanted`.
+    ///
+    /// # Safety
+    ///
+    /// As for `take_light`.
+    #[inline(always)]
+    pub unsafe fn take_light_if(&self, number: usize, wanted: impl Fn(&Magazine<P>) -> bool) -> Option<Box<Node<P>>> {
+        let magazine = self.magazine(number).filter(|magazine| wanted(magazine))?;
         let this = NonNull::from(magazine);
         // SAFETY: the caller's promise; `self` keeps the magazine; `pop` neither panics nor runs a user's code.
         let node = unsafe { Magazine::with_light(this, (), |list, tally, ()| pop(list, tally)) }.ok().flatten()?;

@@ -3,7 +3,8 @@
 //! Two numbers that only rise: a take writes the one, a return the other. A single length would pass from each take to
 //! the return after it and back, and each would wait for what the other has just stored.
 
-use crate::sync::{AtomicU64, Ordering::Relaxed};
+use super::sample::STEP;
+use crate::sync::{AtomicU64, MODELLED, Ordering::Relaxed};
 
 /// The numbers of one magazine.
 ///
@@ -37,6 +38,12 @@ impl Tally {
     #[inline(always)]
     pub fn take(&self) {
         self.full_at.store(self.full_at.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Whether the next take is the first of a `STEP`. In models none ever is.
+    #[inline(always)]
+    pub fn is_step(&self) -> bool {
+        !MODELLED && self.full_at.load(Relaxed) % STEP as u64 == 0
     }
 
     /// Counts a node that is put in, if there is room.

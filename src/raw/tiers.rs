@@ -66,18 +66,31 @@ impl<P> Tiers<P> {
         }
     }
 
-    /// Takes an idle node that this thread has at hand. If there is none, `take_slow_here` may still find one.
+    /// Takes an idle node that this thread has at hand, on the short way: it is shut while the thread's takes are watched, and
+    /// once in so many takes. If there is none, `take_slow_here` may still find one.
     #[inline(always)]
     pub fn take_here(&self) -> Option<Box<Node<P>>>
     where
         P: Homed,
     {
         // SAFETY: it is this thread's number, or none, by (a) of `watch`.
-        unsafe { self.take_at_hand(watch::number_to_take()) }
+        unsafe { self.magazines.take_light_if(watch::number_to_take(), |magazine| !magazine.is_step()) }
     }
 
-    /// As `take_here`, for a thread whose takes are watched.
-    pub fn take_watched_here(&self) -> Option<Box<Node<P>>>
+    /// Whether the short way was shut to `take_here`, rather than that nothing was there.
+    #[inline]
+    pub fn is_shut_here(&self) -> bool {
+        !watch::is_open() || self.is_step_here()
+    }
+
+    /// Whether this thread has made so many takes that one is to be looked at, perhaps.
+    #[inline]
+    pub fn is_step_here(&self) -> bool {
+        self.magazines.magazine(threads::number_so_far()).is_some_and(Magazine::is_step)
+    }
+
+    /// As `take_here`, where the short way is shut.
+    pub fn take_at_hand_here(&self) -> Option<Box<Node<P>>>
     where
         P: Homed,
     {

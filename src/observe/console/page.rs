@@ -1,47 +1,85 @@
 //! The overview as HTML: the tables, which need no script. `page.html` has the style around them and the script that asks for
 //! the page again and draws the charts.
 
+use super::View;
 use crate::observe::ledger::{PoolEntry, TagEntry};
+use crate::observe::monitor::Event;
 use crate::observe::snapshot::Snapshot;
-use crate::pool::DropReason;
+use crate::pool::records::LeaseRecord;
+use crate::pool::{DropReason, Imbalance};
 use core::cmp::Reverse;
 use core::fmt::{self, Display, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Leases that are shown: more would hide what stands below.
+const OLDEST: usize = 20;
+
 const PAGE: &str = include_str!("page.html");
 
 /// The whole page. `nonce` marks its own style and script.
-pub(super) fn page(snapshot: &Snapshot, path: &str, nonce: &str, now: SystemTime) -> String {
+pub(super) fn page(view: &View<'_>, path: &str, nonce: &str, now: SystemTime) -> String {
     let mut body = String::new();
     // A string takes everything.
-    let _ = write_body(&mut body, snapshot, path, now);
+    let _ = write_body(&mut body, view, path, now);
     let page = PAGE.replace("{{nonce}}", nonce);
     page.replacen("{{body}}", &body, 1)
 }
 
-fn write_body(out: &mut String, snapshot: &Snapshot, path: &str, now: SystemTime) -> fmt::Result {
-    let path = Text(path);
-    writeln!(
-        out,
-        "<header><h1>ebbtide</h1> <span id=\"pill\" class=\"pill\">no alarm</span> <span id=\"state\"></span><nav><button hidden>pause</button><a href=\"{path}/json\">JSON</a><a href=\"{path}/dump\">dump</a>\
-         <a href=\"{path}/pprof\">pprof</a><a href=\"{path}/metrics\">metrics</a></nav></header>"
-    )?;
+fn write_body(out: &mut String, view: &View<'_>, path: &str, now: SystemTime) -> fmt::Result {
+    let snapshot = view.snapshot;
+    header(out, view.alarms.as_deref(), path)?;
     let sums = Sums::of(snapshot);
     let millis = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let Sums { in_use, idle, .. } = sums;
     let retained = snapshot.retained_bytes();
     writeln!(
         out,
-        "<main data-time=\"{millis}\" data-in-use=\"{in_use}\" data-idle=\"{idle}\" data-retained=\"{retained}\" data-alarms=\"0\">"
+        "<main data-time=\"{millis}\" data-in-use=\"{}\" data-retained=\"{retained}\" data-alarms=\"{}\">",
+        sums.in_use,
+        view.alarms.as_ref().map_or(0, Vec::len)
     )?;
     figures(out, &sums, retained)?;
+    alarms(out, view.alarms.as_deref().unwrap_or_default())?;
     out.write_str(
         "<section id=\"chart\" hidden><h2>In use, over what is retained<small></small></h2><div></div>\
          <p><span></span><span>now</span></p></section>\n<noscript><section>Charts need JavaScript; the tables do not.</section></noscript>\n",
     )?;
     tags(out, snapshot)?;
     pools(out, snapshot)?;
+    leases(out, view.leases.unwrap_or_default())?;
+    imbalances(out, &view.imbalances)?;
     out.write_str("</main>")
+}
+
+/// `alarms` is `None` where nobody watches.
+fn header(out: &mut String, alarms: Option<&[Event]>, path: &str) -> fmt::Result {
+    let path = Text(path);
+    out.write_str("<header><h1>ebbtide</h1> ")?;
+    let worst = alarms.and_then(|alarms| alarms.iter().map(|alarm| alarm.severity).max());
+    match (alarms.map(<[Event]>::len), worst) {
+        (None, _) => out.write_str("<span id=\"pill\" class=\"pill none\">no monitor</span>"),
+        (Some(1), Some(worst)) => write!(out, "<span id=\"pill\" class=\"pill {worst}\">1 alarm</span>"),
+        (Some(many), Some(worst)) => write!(out, "<span id=\"pill\" class=\"pill {worst}\">{many} alarms</span>"),
+        (Some(_), None) => out.write_str("<span id=\"pill\" class=\"pill\">no alarm</span>"),
+    }?;
+    out.write_str(" <span id=\"state\"></span><nav><button hidden>pause</button>")?;
+    for (page, name) in [("json", "JSON"), ("dump", "dump"), ("pprof", "pprof"), ("metrics", "metrics")] {
+        write!(out, "<a href=\"{path}/{page}\">{name}</a>")?;
+    }
+    out.write_str("</nav></header>\n")
+}
+
+fn alarms(out: &mut String, alarms: &[Event]) -> fmt::Result {
+    if alarms.is_empty() {
+        return Ok(());
+    }
+    out.write_str("<section><h2>Alarms</h2><ul class=\"alarms\">")?;
+    for alarm in alarms {
+        let Event { severity, subject, finding, bytes, .. } = alarm;
+        let (rule, bytes) = (alarm.rule().name(), Bytes(*bytes));
+        let subject = subject.to_string();
+        write!(out, "<li class=\"{severity}\"><b>{rule}</b>: {} {finding}; {bytes} now</li>", Text(&subject))?;
+    }
+    out.write_str("</ul></section>\n")
 }
 
 /// What the tiles say.
@@ -121,11 +159,10 @@ fn pools(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     }
     head(out, &["pool", ""], &["in use", "idle", "values out", "waiting", "peak", "hit rate", "misses", "drops"])?;
     for pool in pools {
-        let (stats, name) = (&pool.stats, Text(pool.pool));
-        let class = if pool.class_bytes == 0 { String::new() } else { format!(" of {}", Bytes(pool.class_bytes)) };
+        let (stats, name) = (&pool.stats, PoolName(pool.pool, pool.class_bytes));
         write!(
             out,
-            "<tr data-key=\"pool {name}{class}\" data-bytes=\"{}\"><td class=\"name\">{name}{class}</td><td class=\"spark\"></td>",
+            "<tr data-key=\"pool {name}\" data-bytes=\"{}\"><td class=\"name\">{name}</td><td class=\"spark\"></td>",
             pool.outstanding_bytes()
         )?;
         for bytes in [pool.outstanding_bytes(), pool.idle_bytes()] {
@@ -142,6 +179,43 @@ fn pools(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
             Some((_, reason)) => number(out, sum, format_args!("{sum}, most: {reason}"))?,
             None => number(out, 0, 0)?,
         }
+        out.write_str("</tr>\n")?;
+    }
+    out.write_str("</tbody></table></section>\n")
+}
+
+fn leases(out: &mut String, leases: &[LeaseRecord]) -> fmt::Result {
+    if leases.is_empty() {
+        return Ok(());
+    }
+    out.write_str("<section><h2>Oldest leases<small>of those that are sampled</small></h2>")?;
+    head(out, &["taken at", "tag", "pool", "touched"], &["out for", "size"])?;
+    for lease in leases.iter().take(OLDEST) {
+        let (site, pool) = (lease.site().to_string(), PoolName(lease.pool(), lease.class_bytes()));
+        let tag = if lease.tag().is_empty() { "–" } else { lease.tag() };
+        write!(out, "<tr><td class=\"site\">{}</td><td>{}</td><td>{pool}</td><td>", Text(&site), Text(tag))?;
+        for (at, crumb) in lease.crumbs().enumerate() {
+            write!(out, "{}{}", if at == 0 { "" } else { ", " }, Text(crumb))?;
+        }
+        let seconds = lease.age().as_secs();
+        write!(out, "</td><td class=\"n\">{}</td>", Age(seconds))?;
+        number(out, lease.bytes(), Bytes(lease.bytes()))?;
+        out.write_str("</tr>\n")?;
+    }
+    out.write_str("</tbody></table></section>\n")
+}
+
+fn imbalances(out: &mut String, imbalances: &[Imbalance]) -> fmt::Result {
+    if imbalances.is_empty() {
+        return Ok(());
+    }
+    out.write_str("<section><h2>Imbalances<small>what was still out when its request had ended</small></h2>")?;
+    head(out, &["tag", "pool"], &["requests", "values"])?;
+    for left in imbalances {
+        let (tag, pool) = (Text(left.tag), PoolName(left.pool, left.class_bytes));
+        write!(out, "<tr><td class=\"name\">{tag}</td><td>{pool}</td>")?;
+        number(out, left.requests, left.requests)?;
+        number(out, left.values, left.values)?;
         out.write_str("</tr>\n")?;
     }
     out.write_str("</tbody></table></section>\n")
@@ -180,6 +254,16 @@ impl Display for Text<'_> {
     }
 }
 
+/// What a pool is called, and for a size class of buffers their size.
+struct PoolName<'a>(&'a str, u64);
+
+impl Display for PoolName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Text(self.0).fmt(f)?;
+        if self.1 == 0 { Ok(()) } else { write!(f, " of {}", Bytes(self.1)) }
+    }
+}
+
 /// Bytes as people read them, in binary units.
 struct Bytes(u64);
 
@@ -193,6 +277,19 @@ impl Display for Bytes {
         }
         let digits = usize::from(unit > 0 && value < 100.0);
         write!(f, "{value:.digits$} {}", UNITS[unit])
+    }
+}
+
+/// Seconds as people read them.
+struct Age(u64);
+
+impl Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            seconds @ ..120 => write!(f, "{seconds} s"),
+            seconds @ ..7200 => write!(f, "{} min", seconds / 60),
+            seconds => write!(f, "{} h", seconds / 3600),
+        }
     }
 }
 
@@ -212,7 +309,7 @@ impl Display for Rate {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bytes, Rate, Text};
+    use super::{Age, Bytes, Rate, Text};
 
     #[test]
     fn text_holds_no_markup() {
@@ -225,6 +322,8 @@ mod tests {
     fn numbers_are_as_people_read_them() {
         let bytes = [0, 1023, 1024, 1536, 100 << 10, 5 << 30, u64::MAX].map(|bytes| Bytes(bytes).to_string());
         assert_eq!(bytes, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "5.0 GiB", "16777216 TiB"]);
+        let ages = [0, 119, 120, 7199, 7200].map(|seconds| Age(seconds).to_string());
+        assert_eq!(ages, ["0 s", "119 s", "2 min", "119 min", "2 h"]);
         let rates = [(0, 0), (0, 5), (99_999, 1), (5, 0)].map(|(hits, misses)| Rate(hits, misses).to_string());
         assert_eq!(rates, ["–", "0.00 %", "99.99 %", "100.00 %"]);
     }
