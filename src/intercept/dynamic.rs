@@ -136,6 +136,7 @@ impl Reset for DynStates {
         verdict
     }
 
+    /// A box tells the size of its value too.
     fn retained_bytes(&self) -> usize {
         sum(self.0.iter().map(|(state, _)| state.retained_bytes()))
     }
