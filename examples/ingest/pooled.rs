@@ -42,7 +42,7 @@ pub fn router(settings: &Settings) -> (Router, Ledger) {
     (router, Ledger { scopes, buffers, _trimming: trimming })
 }
 
-/// The extractor `PooledBody` would do, but asks axum for its limit, whose layer allocates four times a request.
+/// The extractor `PooledBody` would do, but asks axum for its limit, whose layer allocates three times a request.
 async fn ingest(scope: Scope, State(limit): State<usize>, body: Body) -> Response {
     if body.size_hint().lower() > limit as u64 {
         return too_large();

@@ -38,7 +38,8 @@ fn main() {
     let measured: Vec<_> = (0..=rounds).map(|_| [fresh(), pooled()]).skip(1).collect();
     println!("Rust, {rounds} rounds of {REQUESTS} requests\n");
     println!("| | allocated in all, MB | ns a request |\n|---|---:|---:|");
-    let column = |way: usize, of: fn((f64, f64)) -> f64| measured.iter().map(|both| of(both[way])).collect::<Vec<f64>>();
+    let column =
+        |way: usize, of: fn((f64, f64)) -> f64| measured.iter().map(|both| of(both[way])).collect::<Vec<f64>>();
     for (way, name) in ["fresh", "pooled"].into_iter().enumerate() {
         println!("| Rust, {name} | {:.1} | {:.0} |", median(&column(way, |of| of.0)), median(&column(way, |of| of.1)));
     }
