@@ -50,7 +50,9 @@ fn a_record_tells_pool_tag_bytes_and_the_last_four_words() {
     let take = || tagged("decoder", || buffers.get(1000));
     let held: Vec<_> = (0..1000).map(|_| take()).collect();
     for buffer in &held {
-        ["read", "parsed", "checked", "queued", "sent"].map(|word| buffer.touch(word));
+        for word in ["read", "parsed", "checked", "queued", "sent"] {
+            buffer.touch(word);
+        }
     }
     let leases = leaks.leases(Instant::now());
     let lease = leases.iter().find(|lease| lease.pool() == "frames").expect("one in 256 of 1,000");

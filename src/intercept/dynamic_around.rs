@@ -4,7 +4,10 @@ use super::chain::{Chain, Reached, private};
 use super::dynamic::{DynStates, Erased, State, own};
 use super::order::{Description, Order};
 use super::{Around, AroundLinks, Interceptor, Next};
+use crate::pool;
+use crate::pool::tagged::{PolledUnder, under};
 use crate::raw::unwind::caught;
+use crate::raw::watch::{Switch, Tag, UNTAGGED};
 use crate::request::{Ending, Scope};
 use core::fmt;
 use core::future::{Future, pending};
@@ -47,19 +50,21 @@ pub type DynAroundChain<Req, Res> = Chain<DynAroundLinks<Req, Res>>;
 impl<Req: Send + 'static, Res: Send + 'static> DynAroundChain<Req, Res> {
     /// Adds an interceptor inside of those that are there.
     pub fn push<I: Interceptor<Req, Res>>(&mut self, interceptor: I) -> &mut Self {
-        self.links.0.push(Link::Passing(Box::new(interceptor)));
+        self.links.0.push((Link::Passing(Box::new(interceptor)), &UNTAGGED));
         self
     }
 
     /// Adds an interceptor that waits, inside of those that are there.
     pub fn push_around<I: Around<Req, Res>>(&mut self, interceptor: I) -> &mut Self {
-        self.links.0.push(Link::Waiting(Box::new(interceptor)));
+        self.links.0.push((Link::Waiting(Box::new(interceptor)), &UNTAGGED));
         self
     }
 }
 
-/// What a [`DynAroundChain`] consists of.
-pub struct DynAroundLinks<Req, Res>(Vec<Link<Req, Res>>);
+/// What a [`DynAroundChain`] consists of; each under its tag, which is found when the chain is made ready.
+pub struct DynAroundLinks<Req, Res>(Vec<Entry<Req, Res>>);
+
+type Entry<Req, Res> = (Link<Req, Res>, &'static Tag);
 
 enum Link<Req, Res> {
     Passing(Box<dyn Erased<Req, Res>>),
@@ -83,6 +88,7 @@ type Answer<'a, Res> = Pin<Box<dyn Future<Output = Result<Res, Failed>> + Send +
 /// An interceptor that waits, and whose state has lost its type.
 trait ErasedAround<Req, Res>: Send + Sync {
     fn state(&self) -> Box<dyn State>;
+    fn name(&self) -> &'static str;
     fn describe(&self, description: &mut Description);
     fn around<'a>(
         &'a self,
@@ -99,10 +105,14 @@ impl<Req: Send + 'static, Res: Send + 'static, I: Around<Req, Res>> ErasedAround
         Box::new(I::State::default())
     }
 
+    fn name(&self) -> &'static str {
+        Around::name(self)
+    }
+
     fn describe(&self, description: &mut Description) {
         let mut order = Order::default();
         self.order(&mut order);
-        description.push::<I>(self.name(), size_of::<I::State>(), order);
+        description.push::<I>(Around::name(self), size_of::<I::State>(), order);
     }
 
     fn around<'a>(
@@ -127,7 +137,7 @@ impl<Req: Send + 'static, Res: Send + 'static, I: Around<Req, Res>> ErasedAround
 
 /// What is inside of an interceptor: the other links, and the handler.
 struct Rest<'a, Req, Res> {
-    links: &'a [Link<Req, Res>],
+    links: &'a [Entry<Req, Res>],
     states: &'a mut [(Box<dyn State>, Reached)],
     scope: &'a Scope,
     last: &'a mut (dyn ErasedLast<Req, Res> + 'a),
@@ -139,15 +149,16 @@ impl<Req: Send + 'static, Res: Send + 'static> Next<Req, Res> for Rest<'_, Req, 
     /// Passes those that do not wait, then hands the request to the first one that does, or to the handler.
     async fn run(self, mut request: Req) -> Result<Res, Failed> {
         let Self { links, states, scope, last } = self;
-        let waiting = links.iter().position(|link| matches!(link, Link::Waiting(_))).unwrap_or(links.len());
+        let waiting = links.iter().position(|(link, _)| matches!(link, Link::Waiting(_))).unwrap_or(links.len());
         let (outer, inner) = links.split_at(waiting);
         let (outer_states, inner_states) = states.split_at_mut(waiting);
         let mut answer = None;
-        for (link, (state, reached)) in outer.iter().zip(&mut *outer_states) {
+        for ((link, tag), (state, reached)) in outer.iter().zip(&mut *outer_states) {
             let Link::Passing(link) = link else { continue };
             // Noted first: a `before` that panics has touched its state.
             *reached = Reached::Entered;
-            if let ControlFlow::Break(response) = link.before(&mut **state, scope, &mut request) {
+            let before = under(Some(*tag), || link.before(&mut **state, scope, &mut request));
+            if let ControlFlow::Break(response) = before {
                 answer = Some(response);
                 break;
             }
@@ -155,15 +166,17 @@ impl<Req: Send + 'static, Res: Send + 'static> Next<Req, Res> for Rest<'_, Req, 
         }
         let mut response = match (answer, inner.split_first(), inner_states.split_first_mut()) {
             (Some(response), ..) => response,
-            (None, Some((Link::Waiting(link), links)), Some(((state, reached), states))) => {
+            (None, Some(((Link::Waiting(link), tag), links)), Some(((state, reached), states))) => {
                 *reached = Reached::Entered;
-                link.around(&mut **state, scope, request, Rest { links, states, scope, last }).await?
+                let (tag, next) = (Some(*tag), Rest { links, states, scope, last });
+                let around = under(tag, || link.around(&mut **state, scope, request, next));
+                PolledUnder::new(tag, around).await?
             }
             _ => last.run(request).await?,
         };
-        for (link, (state, reached)) in outer.iter().zip(outer_states).rev() {
+        for ((link, tag), (state, reached)) in outer.iter().zip(outer_states).rev() {
             if let (Link::Passing(link), Reached::Passed) = (link, reached) {
-                link.after(&mut **state, scope, &mut response);
+                under(Some(*tag), || link.after(&mut **state, scope, &mut response));
             }
         }
         Ok(response)
@@ -202,15 +215,24 @@ impl<Req: Send + 'static, Res: Send + 'static> AroundLinks<Req, Res> for DynArou
             Link::Passing(link) => link.state(),
             Link::Waiting(link) => link.state(),
         };
-        DynStates(self.0.iter().map(|link| (state(link), Reached::No)).collect())
+        DynStates(self.0.iter().map(|(link, _)| (state(link), Reached::No)).collect())
     }
 
     fn describe(&self, description: &mut Description) {
-        for link in &self.0 {
+        for (link, _) in &self.0 {
             match link {
                 Link::Passing(link) => link.describe(description),
                 Link::Waiting(link) => link.describe(description),
             }
+        }
+    }
+
+    fn find_tags(&mut self) {
+        for (link, tag) in &mut self.0 {
+            *tag = pool::tag(match link {
+                Link::Passing(link) => link.name(),
+                Link::Waiting(link) => link.name(),
+            });
         }
     }
 
@@ -232,14 +254,18 @@ impl<Req: Send + 'static, Res: Send + 'static> AroundLinks<Req, Res> for DynArou
         }
     }
 
-    fn ended(&self, states: &mut DynStates, ending: &Ending) -> usize {
+    fn ended(&self, tags: &Switch, states: &mut DynStates, ending: &Ending) -> usize {
         let tell = |link: &Link<Req, Res>, state: &mut dyn State| match link {
             Link::Passing(link) => link.ended(state, ending),
             Link::Waiting(link) => link.ended(state, ending),
         };
         let mut panics = 0;
-        for (link, (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
-            if *reached != Reached::No && caught(|| tell(link, &mut **state)).is_none() {
+        for ((link, tag), (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
+            let hear = || {
+                tags.to(tag);
+                tell(link, &mut **state);
+            };
+            if *reached != Reached::No && caught(hear).is_none() {
                 panics += 1;
             }
         }

@@ -100,16 +100,19 @@ struct Inner {
     board: Mutex<Board>,
 }
 
+type Tell = Box<dyn Fn(&Event) + Send + Sync>;
+type Write = Box<dyn Fn(&Event, &Dump) + Send + Sync>;
+
 /// Whom events are told.
 #[derive(Default)]
 struct Hooks {
-    tell: Vec<Box<dyn Fn(&Event) + Send + Sync>>,
+    tell: Vec<Tell>,
     dump: Option<Dumper>,
 }
 
 /// Who writes dumps, and the room for one.
 struct Dumper {
-    write: Box<dyn Fn(&Event, &Dump) + Send + Sync>,
+    write: Write,
     dump: Mutex<Dump>,
 }
 

@@ -30,9 +30,9 @@ use super::watched::watched;
 use crate::raw::chain::Chain;
 use crate::raw::lease::Lease;
 use crate::raw::magazines::Magazines;
-use crate::raw::sample;
 use crate::raw::tiers::Tiers;
 use crate::raw::unwind::{Quiet, caught};
+use crate::raw::{sample, watch};
 use crate::sync::Ordering;
 use crate::sync::count::{AtomicBool, AtomicUsize};
 use core::fmt;
@@ -159,7 +159,7 @@ impl<T: Send + 'static> Home<T> {
     /// Whether the take that found the short way shut or nothing there is watched.
     #[inline]
     pub(crate) fn is_take_watched(&self) -> bool {
-        self.tiers.is_shut_here() || sample::is_due_beyond()
+        !watch::is_open() || sample::is_due_beyond()
     }
 
     /// An idle node that this thread does not have at hand, or not on the short way.
@@ -171,11 +171,8 @@ impl<T: Send + 'static> Home<T> {
 
     /// An idle node, where the take is watched.
     pub(crate) fn take_watched(&self) -> Option<Lease<Node<T>>> {
-        if self.tiers.is_step_here() {
-            sample::tick();
-        }
         self.tiers.take_at_hand_here().map(Lease::new).or_else(|| {
-            // What this thread has at hand counts by its steps.
+            // What this thread has at hand counts when it comes back.
             sample::is_due_beyond();
             self.take_slow()
         })

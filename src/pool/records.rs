@@ -219,7 +219,7 @@ pub(crate) fn sample(every: usize) {
     if every > 0 {
         RECORDS.lock().get_or_insert_with(room);
     }
-    sample::set_every(every);
+    sample::set_every(every as u64);
 }
 
 pub(crate) fn capture_backtraces(yes: bool) {

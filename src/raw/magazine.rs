@@ -168,7 +168,7 @@ impl<P> Magazine<P> {
         Ok(result)
     }
 
-    /// Whether the owner's next take is the first of a step.
+    /// Whether the next node that the owner puts in is the last of a step.
     #[inline(always)]
     pub fn is_step(&self) -> bool {
         self.tally.is_step()

@@ -118,18 +118,7 @@ impl<P> Magazines<P> {
     /// `number` is the calling thread's own, or not below [`THREADS`].
     #[inline(always)]
     pub unsafe fn take_light(&self, number: usize) -> Option<Box<Node<P>>> {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { self.take_light_if(number, |_| true) }
-    }
-
-    /// Takes a node as `take_light` does, out of a magazine that is as `wanted`.
-    ///
-    /// # Safety
-    ///
-    /// As for `take_light`.
-    #[inline(always)]
-    pub unsafe fn take_light_if(&self, number: usize, wanted: impl Fn(&Magazine<P>) -> bool) -> Option<Box<Node<P>>> {
-        let magazine = self.magazine(number).filter(|magazine| wanted(magazine))?;
+        let magazine = self.magazine(number)?;
         let this = NonNull::from(magazine);
         // SAFETY: the caller's promise; `self` keeps the magazine; `pop` neither panics nor runs a user's code.
         let node = unsafe { Magazine::with_light(this, (), |list, tally, ()| pop(list, tally)) }.ok().flatten()?;
@@ -283,6 +272,16 @@ pub fn all_in<N>(pushed: Result<Option<N>, N>) -> Result<(), N> {
         Ok(None) => Ok(()),
         Ok(Some(node)) | Err(node) => Err(node),
     }
+}
+
+/// As `try_push`, for the short way.
+#[inline(always)]
+pub fn try_push_short<P>(list: &mut List<P>, tally: &Tally, node: Box<Node<P>>) -> Option<Box<Node<P>>> {
+    if !tally.try_put_short() {
+        return Some(node);
+    }
+    list.push(node);
+    None
 }
 
 /// Puts `chain` in and gives what was there.

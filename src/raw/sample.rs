@@ -1,39 +1,43 @@
 //! Which takes of a thread are looked at closely: about one in so many, found without a counter of its own.
 //!
-//! A magazine counts its takes anyway. The one with which this count passes a multiple of [`STEP`] goes the long way, and
-//! the thread's own countdown loses as many; takes that find nothing at hand lose one each. When it has run down, the next
-//! takes go the long way, and after a random few of them comes the one that is looked at: so a thread that takes the same
-//! things in turn is not always looked at in the same place.
+//! A magazine counts what is put in anyway. What makes this count pass a multiple of [`STEP`] goes the long way, and takes as
+//! many off the thread's own countdown; a take that finds nothing at hand takes one off. When the countdown has run down,
+//! the next takes go the long way, and after a random few of them comes the one that is looked at: so a thread that takes
+//! the same things in turn is not always looked at in the same place.
 
+use super::watch;
 use crate::sync::Ordering::Relaxed;
-use crate::sync::count::AtomicUsize;
+use crate::sync::count::AtomicU64;
 use core::cell::Cell;
 
-/// Takes between two looks at the countdown: a power of two.
-pub const STEP: usize = 256;
+/// Returns between two looks at the countdown: a power of two.
+pub const STEP: u64 = 256;
 /// Takes among which the one is chosen by chance.
 const AMONG: u32 = 32;
 
 /// One in so many; 0 when none is wanted.
-static EVERY: AtomicUsize = AtomicUsize::new(0);
+static EVERY: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// Takes until the next one that is looked at.
-    static LEFT: Cell<usize> = const { Cell::new(0) };
+    static LEFT: Cell<u64> = const { Cell::new(0) };
     /// Takes that pass before it, when the countdown has run down.
     static SKIPPED: Cell<Option<u32>> = const { Cell::new(None) };
     static CHANCE: Cell<u32> = const { Cell::new(0x9E37_79B9) };
 }
 
 /// Looks at one take in so many from now on, rounded up to a multiple of [`STEP`]; at none for 0.
-pub fn set_every(takes: usize) {
+pub fn set_every(takes: u64) {
     // Relaxed: who sees it late looks late.
     EVERY.store(takes.saturating_add(STEP - 1) / STEP * STEP, Relaxed);
 }
 
-/// Counts `STEP` takes of the short way.
+/// Counts `STEP` values that this thread has taken, on the short way, and given back.
+#[cold]
 pub fn tick() {
-    count_down(STEP);
+    if count_down(STEP) {
+        watch::watch_next();
+    }
 }
 
 /// Counts a take that found nothing at hand, and says whether it goes the long way.
@@ -43,7 +47,7 @@ pub fn is_due_beyond() -> bool {
 }
 
 /// Whether the one is to come now.
-fn count_down(takes: usize) -> bool {
+fn count_down(takes: u64) -> bool {
     let every = EVERY.load(Relaxed);
     if every == 0 || SKIPPED.get().is_some() {
         return false;
@@ -92,7 +96,7 @@ mod tests {
         set_every(1000); // 1,024
         let mut places = std::collections::BTreeSet::new();
         let mut looked = 0;
-        for take in 0..1_024_000_usize {
+        for take in 0..1_024_000_u64 {
             if is_near() {
                 if is_this() {
                     looked += 1;
@@ -109,6 +113,7 @@ mod tests {
         while is_near() {
             is_this();
         }
+        watch::rest();
         set_every(0);
         assert!((0..10_000).all(|_| !is_due_beyond()));
     }

@@ -40,21 +40,31 @@ impl Tally {
         self.full_at.store(self.full_at.load(Relaxed) + 1, Relaxed);
     }
 
-    /// Whether the next take is the first of a `STEP`. In models none ever is.
-    #[inline(always)]
+    /// Whether the next node that is put in is the last of a `STEP`.
     pub fn is_step(&self) -> bool {
-        !MODELLED && self.full_at.load(Relaxed) % STEP as u64 == 0
+        is_last_of_step(self.puts.load(Relaxed))
     }
 
     /// Counts a node that is put in, if there is room.
     #[inline(always)]
     pub fn try_put(&self) -> bool {
+        self.try_put_unless(|_| false)
+    }
+
+    /// As `try_put`, but not the last of a `STEP`.
+    #[inline(always)]
+    pub fn try_put_short(&self) -> bool {
+        self.try_put_unless(is_last_of_step)
+    }
+
+    #[inline(always)]
+    fn try_put_unless(&self, is_refused: impl Fn(u64) -> bool) -> bool {
         let puts = self.puts.load(Relaxed);
-        let has_room = puts < self.full_at.load(Relaxed);
-        if has_room {
+        let is_put = puts < self.full_at.load(Relaxed) && !is_refused(puts);
+        if is_put {
             self.puts.store(puts + 1, Relaxed);
         }
-        has_room
+        is_put
     }
 
     /// Notes that the list has another length, by an exchange.
@@ -74,9 +84,24 @@ impl Tally {
     }
 }
 
+/// In models none ever is.
+#[inline(always)]
+fn is_last_of_step(puts: u64) -> bool {
+    !MODELLED && puts % STEP == STEP - 1
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::Tally;
+    use super::{STEP, Tally};
+
+    #[test]
+    fn the_last_of_a_step_is_put_in_the_long_way() {
+        let tally = Tally::new(1000);
+        let short = (0..STEP).take_while(|_| tally.try_put_short()).count() as u64;
+        assert!(short == STEP - 1 && tally.is_step() && !tally.try_put_short());
+        assert!(tally.try_put() && !tally.is_step() && tally.try_put_short());
+        assert_eq!(tally.len() as u64, STEP + 1);
+    }
 
     #[test]
     fn counts_what_waits_and_what_was_taken() {

@@ -128,6 +128,13 @@ impl Drop for Back {
     }
 }
 
+/// Watches the next take of this thread, unless it is watched already.
+pub fn watch_next() {
+    if is_open() {
+        SHORT.set(&raw const NOWHERE.0);
+    }
+}
+
 /// Watches all that this thread takes from now on, until `unwatch`. They nest.
 pub fn watch() {
     ALWAYS.set(ALWAYS.get() + 1);

@@ -3,7 +3,7 @@
 
 use super::View;
 use crate::observe::ledger::{PoolEntry, TagEntry};
-use crate::observe::monitor::Event;
+use crate::observe::monitor::{Event, Subject};
 use crate::observe::snapshot::Snapshot;
 use crate::pool::records::LeaseRecord;
 use crate::pool::{DropReason, Imbalance};
@@ -43,7 +43,7 @@ fn write_body(out: &mut String, view: &View<'_>, path: &str, now: SystemTime) ->
         "<section id=\"chart\" hidden><h2>In use, over what is retained<small></small></h2><div></div>\
          <p><span></span><span>now</span></p></section>\n<noscript><section>Charts need JavaScript; the tables do not.</section></noscript>\n",
     )?;
-    tags(out, snapshot)?;
+    tags(out, snapshot, view.alarms.as_deref().unwrap_or_default())?;
     pools(out, snapshot)?;
     leases(out, view.leases.unwrap_or_default())?;
     imbalances(out, &view.imbalances)?;
@@ -77,7 +77,11 @@ fn alarms(out: &mut String, alarms: &[Event]) -> fmt::Result {
         let Event { severity, subject, finding, bytes, .. } = alarm;
         let (rule, bytes) = (alarm.rule().name(), Bytes(*bytes));
         let subject = subject.to_string();
-        write!(out, "<li class=\"{severity}\"><b>{rule}</b>: {} {finding}; {bytes} now</li>", Text(&subject))?;
+        write!(
+            out,
+            "<li class=\"{severity}\"><b>{rule}</b>: {} {finding}; {bytes} when it was told</li>",
+            Text(&subject)
+        )?;
     }
     out.write_str("</ul></section>\n")
 }
@@ -126,7 +130,7 @@ fn figures(out: &mut String, sums: &Sums, retained: u64) -> fmt::Result {
     )
 }
 
-fn tags(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
+fn tags(out: &mut String, snapshot: &Snapshot, alarms: &[Event]) -> fmt::Result {
     out.write_str("<section><h2>Tags<small>who took what is out</small></h2>")?;
     let mut tags: Vec<&TagEntry> = snapshot.tags().iter().collect();
     tags.sort_by_key(|tag| Reverse(tag.outstanding_bytes));
@@ -136,9 +140,12 @@ fn tags(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     head(out, &["tag", ""], &["in use", "values", "taken", "escaped", "imbalances", "tasks"])?;
     for tag in tags {
         let name = Text(tag.tag);
+        let alarm =
+            alarms.iter().filter(|alarm| alarm.subject == Subject::Tag(tag.tag)).map(|alarm| alarm.severity).max();
+        let class = alarm.map_or(String::new(), |severity| format!(" class=\"{severity}\""));
         write!(
             out,
-            "<tr data-key=\"tag {name}\" data-bytes=\"{}\"><td class=\"name\">{name}</td><td class=\"spark\"></td>",
+            "<tr{class} data-key=\"tag {name}\" data-bytes=\"{}\"><td class=\"name\">{name}</td><td class=\"spark\"></td>",
             tag.outstanding_bytes
         )?;
         number(out, tag.outstanding_bytes, Bytes(tag.outstanding_bytes))?;
