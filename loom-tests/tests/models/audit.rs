@@ -58,7 +58,7 @@ fn two_threads_of_a_request_count_together() {
     model("audit::two_threads_of_a_request_count_together", &["both", "no room for one"], 3, |outcomes| {
         let audits = Arc::new(Audits::new());
         let ticket = audits.begin().unwrap();
-        let take = |audits: &Audits| u64::from(audits.take(ticket, TAG, POOL));
+        let take = move |audits: &Audits| u64::from(audits.take(ticket, TAG, POOL));
         let other = {
             let audits = Arc::clone(&audits);
             thread::spawn(move || take(&audits))
