@@ -85,6 +85,7 @@ impl BufferPool {
     /// When `min_capacity` is more than `isize::MAX`, as `Vec` does. Never trust a client's number: cap it.
     #[must_use]
     #[inline]
+    #[track_caller]
     pub fn get(&self, min_capacity: usize) -> PooledBuf {
         PooledBuf::new(Classes::lease(&self.0.0, min_capacity))
     }
@@ -105,8 +106,10 @@ impl BufferPool {
     /// assert_eq!(pool.try_get(usize::MAX).unwrap_err(), NoBuffer::TooLarge);
     /// assert!(pool.try_get(4000).unwrap().capacity() >= 4000);
     /// ```
+    #[track_caller]
     pub fn try_get(&self, min_capacity: usize) -> Result<PooledBuf, NoBuffer> {
-        Classes::try_lease(&self.0.0, min_capacity).map(PooledBuf::new)
+        let lease = Classes::try_lease(&self.0.0, min_capacity)?;
+        Ok(PooledBuf::new(lease))
     }
 
     /// Copies `bytes` into this pool if there are at most `threshold`, and lets go of what they pinned; else they pass.

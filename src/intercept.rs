@@ -7,6 +7,7 @@
 mod around;
 mod chain;
 mod dynamic;
+mod dynamic_around;
 mod order;
 mod run;
 mod states;
@@ -14,6 +15,7 @@ mod states;
 pub use around::{Around, AroundLink, AroundLinks, AroundRunner, Next};
 pub use chain::{Chain, Link, LinkStates, Links};
 pub use dynamic::{DynChain, DynLinks, DynStates};
+pub use dynamic_around::{DynAroundChain, DynAroundLinks};
 pub use order::{Description, Order, OrderError};
 pub use run::{Run, Runner};
 

@@ -64,6 +64,6 @@ pub mod raw;
 
 pub use arena::{Arena, ArenaFull};
 pub use buffer::{BufferPool, PooledBuf, PooledBytes, PooledRope, RopeBytes};
-pub use intercept::{Around, Chain, DynChain, Interceptor};
+pub use intercept::{Around, Chain, DynAroundChain, DynChain, Interceptor};
 pub use pool::{DropReason, Pool, PoolBuilder, PoolDebug, PoolStats, Pooled, Reset, Verdict};
 pub use request::{Ending, Outcome, RequestGuard, Scope, ScopeBox, ScopeEnded, ScopeHandle, ScopeStats, Scopes};

@@ -2,8 +2,11 @@
 //!
 //! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
 
+#[cfg(feature = "console")]
+mod console;
 mod dump;
 mod families;
+mod leaks;
 mod ledger;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -15,10 +18,14 @@ mod snapshot;
 mod text;
 
 pub use crate::pool::Imbalance;
+pub use crate::pool::records::LeaseRecord;
 pub use crate::pool::tagged::{TaggedFuture, tagged, tagged_future};
 #[doc(no_inline)]
 pub use crate::pool::{Reclaims, Times};
+#[cfg(feature = "console")]
+pub use console::Console;
 pub use dump::{Dump, DumpDiff, Growth};
+pub use leaks::{LeakDetector, LeakEntered, LeakFuture, LeakHandle, LeakScope, leaked_on_purpose};
 pub use ledger::{Ledger, PoolEntry, TagEntry};
 #[cfg(all(feature = "observe", feature = "tokio"))]
 pub use monitor::Sampling;

@@ -103,6 +103,7 @@ mod home;
 mod hooks;
 mod plain;
 mod reclaims;
+pub(crate) mod records;
 mod registry;
 mod reset;
 mod stats;
@@ -137,6 +138,7 @@ use crate::raw::unwind::Quiet;
 use crate::raw::watch;
 use core::fmt;
 use core::future::poll_fn;
+use core::panic::Location;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -231,6 +233,7 @@ impl<T: Send + 'static> Pool<T> {
     ///
     /// Only if the factory does; the pool is whole then.
     #[must_use]
+    #[track_caller]
     pub fn get(&self) -> Pooled<T> {
         match self.home.take_at_hand() {
             Some(lease) => Pooled::new(lease),
@@ -239,8 +242,9 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     #[cold]
+    #[track_caller]
     fn get_slow(&self) -> Pooled<T> {
-        if !watch::is_open() {
+        if self.home.is_take_watched() {
             return self.get_watched();
         }
         Pooled::new(self.home.take_slow().unwrap_or_else(|| self.make()))
@@ -252,8 +256,10 @@ impl<T: Send + 'static> Pool<T> {
 
     /// As `get`, where the short way is shut.
     #[cold]
+    #[track_caller]
     fn get_watched(&self) -> Pooled<T> {
-        Pooled::new(self.home.noted(self.home.take_watched().unwrap_or_else(|| self.make())))
+        let lease = self.home.take_watched().unwrap_or_else(|| self.make());
+        Pooled::new(self.home.noted(lease, Location::caller()))
     }
 
     /// As `get`, for what is the crate's own, and taken for nobody in particular.
@@ -267,7 +273,7 @@ impl<T: Send + 'static> Pool<T> {
 
     #[cold]
     fn get_unwatched_slow(&self) -> Pooled<T> {
-        let taken = if watch::is_open() { self.home.take_slow() } else { self.home.take_watched() };
+        let taken = if self.home.is_take_watched() { self.home.take_watched() } else { self.home.take_slow() };
         let lease = taken.unwrap_or_else(|| self.make());
         watch::rest();
         Pooled::new(lease)
@@ -275,6 +281,7 @@ impl<T: Send + 'static> Pool<T> {
 
     /// Lends an idle value, if there is one.
     #[must_use]
+    #[track_caller]
     pub fn try_get(&self) -> Option<Pooled<T>> {
         self.home.take().map(Pooled::new)
     }

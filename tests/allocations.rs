@@ -3,9 +3,12 @@
 use bytes::Bytes;
 use ebbtide::bench::{AllocReport, CountingAllocator, live, peak, reset_peak, totals};
 use ebbtide::http::AccessLog;
-use ebbtide::intercept::{Links, Runner};
+use ebbtide::intercept::{Links, Next, Runner};
 use ebbtide::observe::{Ledger, Snapshot};
-use ebbtide::{BufferPool, Chain, DynChain, Interceptor, Pool, Pooled, Reset, Scopes, Verdict, assert_allocs};
+use ebbtide::{
+    Around, BufferPool, Chain, DynAroundChain, DynChain, Interceptor, Pool, Pooled, Reset, Scope, Scopes, Verdict,
+    assert_allocs,
+};
 use http::{HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::server::conn::http1;
@@ -277,6 +280,38 @@ fn a_chain_that_waits_costs_nothing_in_steady_state() {
     };
     (0..3).for_each(|_| assert_eq!(request(), Poll::Ready(Ok(2))));
     assert_allocs!(0, { (0..100).for_each(|_| assert_eq!(request(), Poll::Ready(Ok(2)))) });
+}
+
+#[test]
+fn a_dynamic_chain_that_waits_costs_a_box_for_each_that_waits_and_one_for_the_handler() {
+    let scopes = Scopes::new();
+    let mut chain = DynAroundChain::default();
+    chain.push(Seen).push_around(Waits).push(Seen).push_around(Waits).push(Seen);
+    let runner = chain.around_runner();
+    let request = || {
+        let guard = scopes.begin();
+        let answer = std::pin::pin!(runner.run(guard.scope(), 1, |request| async move { Ok::<_, ()>(request + 1) }));
+        answer.poll(&mut Context::from_waker(Waker::noop()))
+    };
+    (0..3).for_each(|_| assert_eq!(request(), Poll::Ready(Ok(2))));
+    assert_allocs!(300, { (0..100).for_each(|_| assert_eq!(request(), Poll::Ready(Ok(2)))) });
+}
+
+/// Waits for what is inside of it.
+struct Waits;
+
+impl Around<u32, u32> for Waits {
+    type State = Vec<u32>;
+    async fn around<N: Next<u32, u32>>(
+        &self,
+        seen: &mut Vec<u32>,
+        _: &Scope,
+        request: u32,
+        next: N,
+    ) -> Result<u32, N::Error> {
+        seen.push(request);
+        next.run(request).await
+    }
 }
 
 #[test]

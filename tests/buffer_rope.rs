@@ -83,3 +83,15 @@ fn a_rope_without_bytes_holds_no_memory() {
     assert_eq!((out(&pool), rope.segments().count(), rope.pop_segment().is_none()), (0, 0, true));
     assert_eq!((rope.make_contiguous().len(), rope.as_slice()), (0, Some(&b""[..])));
 }
+
+#[test]
+fn a_slice_takes_one_segment_and_none_is_larger_than_256_kib() {
+    let pool = BufferPool::new();
+    let mut rope = PooledRope::new(&pool);
+    rope.extend_from_slice(&[1; 100_000]);
+    assert_eq!(rope.capacity(), 4096 + pool.capacity_for(100_000 - 4096));
+    rope.extend_from_slice(&[2; 1 << 20]);
+    (0..200).for_each(|_| rope.extend_from_slice(&[3; 64 << 10]));
+    let rope = rope.freeze();
+    assert_eq!(rope.segments().map(<[u8]>::len).max(), Some(256 << 10));
+}

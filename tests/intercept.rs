@@ -2,6 +2,7 @@
 
 use ebbtide::intercept::{Links, Order, Runner};
 use ebbtide::{Chain, DynChain, Ending, Interceptor, Outcome, Reset, Scope, ScopeHandle, Scopes, Verdict};
+use std::cell::Cell;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -180,6 +181,67 @@ fn a_run_may_outlive_the_runner((log, scopes, runner): Three<impl Links<Request,
     drop(runner);
     drop(guard);
     assert_eq!(notes(&log).len(), 9);
+}
+
+thread_local! {
+    /// How many states were made and reset on this thread.
+    static MADE_AND_RESET: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+}
+
+struct Counted;
+
+impl Default for Counted {
+    fn default() -> Self {
+        let (made, reset) = MADE_AND_RESET.get();
+        MADE_AND_RESET.set((made + 1, reset));
+        Self
+    }
+}
+
+impl Reset for Counted {
+    fn reset(&mut self) -> Verdict {
+        let (made, reset) = MADE_AND_RESET.get();
+        MADE_AND_RESET.set((made, reset + 1));
+        Verdict::Keep
+    }
+}
+
+/// Answers a request for 0.
+struct Counts;
+
+impl Interceptor<u32, u32> for Counts {
+    type State = Counted;
+
+    fn before(&self, _: &mut Counted, _: &Scope, request: &mut u32) -> ControlFlow<u32> {
+        if *request == 0 { Break(0) } else { Continue(()) }
+    }
+}
+
+fn states_are_reset_if_reached_and_freed_after_a_panic(runner: Runner<impl Links<u32, u32>, u32, u32>) {
+    let scopes = Scopes::new();
+    let run = |request| {
+        let guard = scopes.begin();
+        if request == 9 {
+            // As a layer does where somebody above has caught the panic: nothing unwinds.
+            guard.poison();
+        }
+        runner.run(&guard.scope(), request, |request| request);
+        drop(guard);
+        MADE_AND_RESET.get()
+    };
+    assert_eq!([0, 1, 9, 1].map(run), [(2, 1), (2, 3), (2, 3), (4, 5)]);
+}
+
+#[test]
+fn states_of_a_static_chain_are_reset_if_reached_and_freed_after_a_panic() {
+    states_are_reset_if_reached_and_freed_after_a_panic(Chain::new().with(Counts).with(Counts).runner());
+}
+
+#[test]
+fn states_of_a_dynamic_chain_are_reset_if_reached_and_freed_after_a_panic() {
+    let mut chain = DynChain::default();
+    chain.push(Counts).push(Counts);
+    states_are_reset_if_reached_and_freed_after_a_panic(chain.runner());
 }
 
 /// Lets a handle of each request escape.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ebbtide::http::{AroundLayer, ScopeLayer};
 use ebbtide::intercept::{AroundLinks, AroundRunner, Next, Order};
-use ebbtide::{Around, Chain, Ending, Interceptor, Scope, ScopeHandle, Scopes};
+use ebbtide::{Around, Chain, DynAroundChain, Ending, Interceptor, Scope, ScopeHandle, Scopes};
 use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -96,9 +96,46 @@ async fn yield_once() {
     .await;
 }
 
-fn three(log: &Log) -> AroundRunner<impl AroundLinks<u32, u32>, u32, u32> {
+type Three<L> = (Log, Scopes, AroundRunner<L, u32, u32>);
+
+fn fixed() -> Three<impl AroundLinks<u32, u32>> {
+    let log = Log::default();
     let (outer, inner) = (Waits("outer", log.clone()), Waits("inner", log.clone()));
-    Chain::new().with_around(outer).with(Plain(log.clone())).with_around(inner).around_runner()
+    let chain = Chain::new().with_around(outer).with(Plain(log.clone())).with_around(inner);
+    (log, Scopes::new(), chain.around_runner())
+}
+
+fn dynamic() -> Three<impl AroundLinks<u32, u32>> {
+    let log = Log::default();
+    let mut chain = DynAroundChain::default();
+    chain.push_around(Waits("outer", log.clone())).push(Plain(log.clone())).push_around(Waits("inner", log.clone()));
+    (log, Scopes::new(), chain.around_runner())
+}
+
+/// What holds for the static chain holds for the dynamic one.
+macro_rules! on_each_chain {
+    ($($test:ident)*) => {
+        mod on_each_chain {
+            $(mod $test {
+                #[tokio::test]
+                async fn fixed() {
+                    crate::$test(crate::fixed()).await;
+                }
+                #[tokio::test]
+                async fn dynamic() {
+                    crate::$test(crate::dynamic()).await;
+                }
+            })*
+        }
+    };
+}
+
+on_each_chain! {
+    onion_order_with_interceptors_of_both_kinds
+    what_is_inside_of_one_that_answers_is_never_reached
+    an_error_of_the_handler_passes_everybody
+    dropped_at_any_poll_everybody_reached_hears_of_it_and_the_next_request_is_clean
+    a_panic_in_the_handler_costs_the_states_and_nothing_else
 }
 
 async fn double(number: u32) -> Result<u32, Infallible> {
@@ -106,10 +143,7 @@ async fn double(number: u32) -> Result<u32, Infallible> {
     Ok(2 * number)
 }
 
-#[tokio::test]
-async fn onion_order_with_interceptors_of_both_kinds() {
-    let (log, scopes) = (Log::default(), Scopes::new());
-    let runner = three(&log);
+async fn onion_order_with_interceptors_of_both_kinds((log, scopes, runner): Three<impl AroundLinks<u32, u32>>) {
     for _ in 0..3 {
         let request = scopes.begin();
         // `Send`, whatever the chain.
@@ -134,28 +168,23 @@ async fn onion_order_with_interceptors_of_both_kinds() {
     assert_eq!(scopes.stats().open(), 0);
 }
 
-#[tokio::test]
-async fn what_is_inside_of_one_that_answers_is_never_reached() {
-    let (log, scopes) = (Log::default(), Scopes::new());
+async fn what_is_inside_of_one_that_answers_is_never_reached((log, scopes, runner): Three<impl AroundLinks<u32, u32>>) {
     let request = scopes.begin();
-    assert_eq!(three(&log).run(request.scope(), 0, double).await, Ok(99));
+    assert_eq!(runner.run(request.scope(), 0, double).await, Ok(99));
     drop(request);
     assert_eq!(log.take(), ["outer in", "plain before", "outer out [1]", "plain Finished", "outer Finished [1]"]);
 }
 
-#[tokio::test]
-async fn an_error_of_the_handler_passes_everybody() {
-    let (log, scopes) = (Log::default(), Scopes::new());
+async fn an_error_of_the_handler_passes_everybody((log, scopes, runner): Three<impl AroundLinks<u32, u32>>) {
     let request = scopes.begin();
-    assert_eq!(three(&log).run(request.scope(), 4, |_| async { Err("no database") }).await, Err("no database"));
+    assert_eq!(runner.run(request.scope(), 4, |_| async { Err("no database") }).await, Err("no database"));
     drop(request);
     assert_eq!(log.take()[3..], ["inner Finished [1]", "plain Finished", "outer Finished [1]"]);
 }
 
-#[test]
-fn dropped_at_any_poll_everybody_reached_hears_of_it_and_the_next_request_is_clean() {
-    let (log, scopes) = (Log::default(), Scopes::new());
-    let runner = three(&log);
+async fn dropped_at_any_poll_everybody_reached_hears_of_it_and_the_next_request_is_clean(
+    (log, scopes, runner): Three<impl AroundLinks<u32, u32>>,
+) {
     let mut context = Context::from_waker(Waker::noop());
     let mut is_done = false;
     for polls in 0..20 {
@@ -186,10 +215,9 @@ fn dropped_at_any_poll_everybody_reached_hears_of_it_and_the_next_request_is_cle
     panic!("never done");
 }
 
-#[tokio::test]
-async fn a_panic_in_the_handler_costs_the_states_and_nothing_else() {
-    let (log, scopes) = (Log::default(), Scopes::new());
-    let runner = three(&log);
+async fn a_panic_in_the_handler_costs_the_states_and_nothing_else(
+    (log, scopes, runner): Three<impl AroundLinks<u32, u32>>,
+) {
     let request = scopes.begin();
     let run = runner.run(request.scope(), 4, |number| async move {
         assert_eq!(number, 5, "in the handler");
@@ -224,11 +252,74 @@ impl Around<u32, u32> for Quota {
 #[test]
 fn the_order_is_checked_here_too() {
     assert!(Chain::new().with_around(Auth).with_around(Quota).try_around_runner().is_ok());
-    let error = Chain::new().with_around(Quota).with_around(Auth).try_around_runner().map(drop).unwrap_err();
-    assert!(
-        error.to_string().ends_with("must stand after `intercept_around::Auth`, which stands inside of it"),
-        "{error}"
-    );
+    let mut inverted = DynAroundChain::default();
+    inverted.push_around(Quota).push_around(Auth);
+    for error in [
+        Chain::new().with_around(Quota).with_around(Auth).try_around_runner().map(drop).unwrap_err(),
+        inverted.try_around_runner().map(drop).unwrap_err(),
+    ] {
+        assert!(
+            error.to_string().ends_with("must stand after `intercept_around::Auth`, which stands inside of it"),
+            "{error}"
+        );
+    }
+}
+
+/// Notes its name on both ways, and answers a request for it.
+struct Noted(u32, Log);
+
+impl Interceptor<u32, u32> for Noted {
+    type State = ();
+    fn before(&self, _: &mut (), _: &Scope, request: &mut u32) -> ControlFlow<u32> {
+        self.1.push(format!("{} before", self.0));
+        if *request == self.0 { Break(100) } else { Continue(()) }
+    }
+    fn after(&self, _: &mut (), _: &Scope, response: &mut u32) {
+        self.1.push(format!("{} after", self.0));
+        *response += 1;
+    }
+    fn ended(&self, _: &mut (), _: &Ending) {
+        self.1.push(format!("{} ended", self.0));
+    }
+}
+
+#[tokio::test]
+async fn a_dynamic_chain_is_as_long_as_it_was_made_and_of_what_it_was_made_of() {
+    let (log, scopes) = (Log::default(), Scopes::new());
+    let request = scopes.begin();
+    let empty = DynAroundChain::default().around_runner();
+    assert_eq!(empty.run(request.scope(), 4, double).await, Ok(8));
+    let mut chain = DynAroundChain::default();
+    for number in [1, 2, 3] {
+        chain.push(Noted(number, log.clone()));
+    }
+    let runner = chain.around_runner();
+    drop(request);
+    for (sent, answer, told) in [
+        (
+            4,
+            11,
+            &["1 before", "2 before", "3 before", "3 after", "2 after", "1 after", "3 ended", "2 ended", "1 ended"][..],
+        ),
+        (2, 101, &["1 before", "2 before", "1 after", "2 ended", "1 ended"]),
+        (1, 100, &["1 before", "1 ended"]),
+    ] {
+        let request = scopes.begin();
+        assert_eq!(runner.run(request.scope(), sent, double).await, Ok(answer));
+        drop(request);
+        assert_eq!(log.take(), told, "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn static_interceptors_stand_inside_of_dynamic_ones() {
+    let (log, scopes) = (Log::default(), Scopes::new());
+    let mut chain = DynAroundChain::default();
+    chain.push(Noted(1, log.clone())).push_around(Auth);
+    let runner = chain.with(Noted(2, log.clone())).with_around(Quota).around_runner();
+    let request = scopes.begin();
+    assert_eq!(runner.run(request.scope(), 4, double).await, Ok(10));
+    assert_eq!(log.take(), ["1 before", "2 before", "2 after", "1 after"]);
 }
 
 /// Gives up what takes too long.

@@ -142,6 +142,17 @@ fn a_leak_in_a_mixture_is_told() {
     }
 }
 
+#[test]
+fn an_alarm_holds_down_to_half_its_limit() {
+    let changes = |rate: f64| {
+        let bench = Bench::new();
+        bench.run(0.0, 25.0 * MINUTE, 0.5, |at| leak(0.4 - rate, 0.0, at.min(8.0 * MINUTE)) + leak(rate, 0.0, at));
+        of(Rule::SlowLeak, &bench.told()).into_iter().map(|(_, change, _)| change).collect::<Vec<_>>()
+    };
+    assert_eq!(changes(0.16), [Change::Raised]);
+    assert_eq!(changes(0.14), [Change::Raised, Change::Cleared]);
+}
+
 /// A load of 96 MB around its mean, every 30 minutes: its steepest five minutes are above the limit.
 fn steep_load(phase: u32, at: f64) -> f64 {
     400.0 * MB + sine(96.0 * MB, 30.0 * MINUTE, at + 30.0 * f64::from(phase))
@@ -178,6 +189,19 @@ fn a_leak_that_begins_under_a_known_period_is_told() {
         let Some(&(at, Change::Raised, _)) = slow.first() else { panic!("phase {phase}:\n{}", show(&events)) };
         assert!(at <= begin + 8.0 * MINUTE, "phase {phase}:\n{}", show(&events));
         assert_eq!(slow.len(), 1, "it stays, phase {phase}:\n{}", show(&events));
+    }
+}
+
+#[test]
+fn a_step_under_a_known_period_is_no_leak() {
+    for phase in 0..PHASES {
+        let (begin, bench) = (3.0 * HOUR, Bench::new());
+        let series = |at| steep_load(phase, at) + ramp(700.0 * MB, begin, 1.0, at);
+        bench.run(0.0, begin - 5.0, 5.0, series);
+        bench.told();
+        bench.run(begin - 5.0, begin + 2.0 * HOUR, 5.0, series);
+        let slow = of(Rule::SlowLeak, &bench.told());
+        assert_eq!(slow, [], "phase {phase}");
     }
 }
 

@@ -4,7 +4,7 @@
 #[path = "monitor/series.rs"]
 mod series;
 
-use ebbtide::observe::{BadRule, Burst, Change, Event, Monitor, Periodic, Rule, Severity, SlowLeak, Subject};
+use ebbtide::observe::{BadRule, Burst, Change, Dump, Event, Monitor, Periodic, Rule, Severity, SlowLeak, Subject};
 use proptest::prelude::*;
 use series::{Bench, HOUR, MB, MINUTE, TAG, leak, noise, ramp, saw};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,6 +126,17 @@ impl Plain {
 }
 
 #[test]
+fn two_of_seven_minutes_may_be_missing() {
+    let bench = Bench::new();
+    for sample in 0..8 * 60 * 4 {
+        let at = f64::from(sample) / 4.0;
+        let is_missing = matches!((at / MINUTE) as u32, 2 | 4);
+        bench.sample(at, (!is_missing).then(|| leak(0.4, 0.0, at)));
+    }
+    assert_eq!(bench.told().first().map(|(at, _)| *at), Some(7.0 * MINUTE));
+}
+
+#[test]
 fn a_restart_begins_anew() {
     let bench = Bench::new();
     // Each life of ten minutes leaks a little too slowly, and begins at nothing.
@@ -199,6 +210,35 @@ fn subjects_are_bounded_and_those_that_are_gone_make_room() {
     assert_eq!(monitor.stats().overlooked, 1 + 300, "until a was gone for five minutes");
     sample(302);
     assert_eq!((monitor.stats().subjects, monitor.stats().overlooked), (2, 301));
+    *names.lock().unwrap() = vec!["a", "b", "c"];
+    sample(303);
+    assert_eq!(monitor.stats().overlooked, 302, "its room is another's now");
+}
+
+#[test]
+fn a_subject_with_an_alarm_makes_no_room_before_the_alarm_is_over() {
+    let values = Arc::new(Mutex::new(("a", 0)));
+    let source = {
+        let values = Arc::clone(&values);
+        move |note: &mut dyn FnMut(Subject, u64)| {
+            let (name, bytes) = *values.lock().unwrap();
+            note(Subject::Tag(name), bytes);
+        }
+    };
+    let monitor = Monitor::builder().max_subjects(1).build_on(source).unwrap();
+    let begin = Instant::now();
+    let sample = |second: u64, name, bytes| {
+        *values.lock().unwrap() = (name, bytes);
+        monitor.sample_at(begin + Duration::from_secs(second));
+    };
+    sample(0, "a", 0);
+    sample(1, "a", 2_000_000_000);
+    assert_eq!(monitor.alarms().len(), 1);
+    (2..=303).for_each(|second| sample(second, "b", 1));
+    let changes: Vec<_> = monitor.recent().iter().map(|event| (event.subject, event.change)).collect();
+    let a = Subject::Tag("a");
+    assert_eq!(changes, [(a, Change::Raised), (a, Change::Cleared)]);
+    assert!(monitor.alarms().is_empty());
 }
 
 #[test]
@@ -256,7 +296,7 @@ fn dumps_are_made_at_once_and_within_their_limits() {
     let dumps = Arc::new(Mutex::new(Vec::new()));
     let builder = || {
         let dumps = Arc::clone(&dumps);
-        let dump = move |event: &Event| dumps.lock().unwrap().push(event.at);
+        let dump = move |event: &Event, _: &Dump| dumps.lock().unwrap().push(event.at);
         Monitor::builder().cool_down(Duration::ZERO).on_dump(dump)
     };
     let run = |builder| {
@@ -278,7 +318,7 @@ fn dumps_are_made_at_once_and_within_their_limits() {
 fn a_hint_makes_no_dump() {
     let dumps = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&dumps);
-    let bench = Bench::of(Monitor::builder().on_dump(move |_| {
+    let bench = Bench::of(Monitor::builder().on_dump(move |_, _| {
         counted.fetch_add(1, Ordering::Relaxed);
     }));
     bench.run(0.0, 2.0 * HOUR, 5.0, |at| 100.0 * MB + series::sine(30.0 * MB, 30.0 * MINUTE, at));

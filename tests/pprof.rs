@@ -143,14 +143,29 @@ fn the_sites_of_a_tag_share_its_numbers_by_what_was_sampled_there() {
     let mut profile = Profile::new(&snapshot);
     let (here, there) = (Location::caller(), another_place());
     for _ in 0..2 {
-        profile.add_lease("auth", here, 50);
+        profile.add_lease("auth", ("buffers", 0), here, 50);
     }
-    profile.add_lease("auth", there, 70);
+    profile.add_lease("auth", ("buffers", 0), there, 70);
     let (_, stacks) = read(&written(&profile));
     let of = |site: &Location<'_>| &stacks[&stack(&[&format!("{}:{}", site.file(), site.line()), "auth"])];
     assert_eq!((of(here)[0], of(there)[0]), (4, 2));
     assert_eq!(of(here)[1] + of(there)[1], 600);
     assert!((350..355).contains(&of(here)[1]), "600 * 100 / 170: {:?}", of(here));
+    let of = |site: &Location<'_>| &stacks[&stack(&[&format!("{}:{}", site.file(), site.line()), "buffers"])];
+    assert_eq!((of(here)[2], of(there)[2]), (6, 4), "the pool has 10 out");
+    assert_eq!(of(here)[3] + of(there)[3], 1000);
+    assert_eq!(stacks[&stack(&["buffers"])], [0, 0, 0, 0, 1000, 20_000, 0]);
+    assert_eq!(stacks[&stack(&["gzip"])][1], 100, "nothing of it was sampled");
+}
+
+#[test]
+fn a_sampled_lease_without_a_tag_stands_under_none() {
+    let snapshot = sample();
+    let mut profile = Profile::new(&snapshot);
+    let here = Location::caller();
+    profile.add_lease("", ("buffers", 0), here, 50);
+    let (_, stacks) = read(&written(&profile));
+    assert_eq!(stacks[&stack(&[&format!("{}:{}", here.file(), here.line()), "(no tag)"])][..2], [3, 300]);
 }
 
 fn another_place() -> &'static Location<'static> {
@@ -179,7 +194,7 @@ fn go_tool_pprof_shows_tags_sites_and_pools() {
     snapshot.add_tag(&tag("auth", 1, 4096, 0));
     let mut profile = Profile::new(&snapshot);
     let site = Location::caller();
-    profile.add_lease("auth", site, 1);
+    profile.add_lease("auth", ("buffers", 0), site, 1);
     let after = path("after", &written(&profile));
 
     let top = pprof(&["-top", "-cum", &after]);

@@ -54,7 +54,10 @@ fn lines_of_one_name_stand_together_and_none_appears_twice() {
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, _) = line.rsplit_once(' ').unwrap();
         assert!(series.insert(name), "{name} appears twice");
-        families.push(name.split('{').next().unwrap());
+        // The three parts of a histogram are one family.
+        let name = name.split('{').next().unwrap();
+        let part = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part));
+        families.push(part.unwrap_or(name));
     }
     families.dedup();
     assert_eq!(families.iter().collect::<BTreeSet<_>>().len(), families.len(), "{families:?}");
@@ -101,6 +104,25 @@ fn allocated_bytes_count_growth_when_it_comes_back() {
     assert!((10_000..11_000).contains(&grown), "{grown}");
     drop(pool.get());
     assert_eq!(pool.stats().made_bytes, grown);
+}
+
+#[test]
+fn reclaims_are_a_histogram_whose_buckets_add_up() {
+    let pool = Pool::new(Vec::<u8>::new);
+    drop(pool.get());
+    pool.trim();
+    let mut snapshot = Snapshot::new();
+    snapshot.take(&Ledger::process());
+    let text = text(&snapshot);
+    let of = |name: &str| -> Vec<u64> {
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap()).collect()
+    };
+    let buckets = of("ebbtide_reclaim_seconds_bucket{kind=\"trim\"");
+    assert_eq!(buckets.len(), 12);
+    assert!(buckets.is_sorted() && buckets[11] > 0, "{buckets:?}");
+    assert_eq!(of("ebbtide_reclaim_seconds_count{kind=\"trim\"}"), buckets[11..]);
+    assert!(text.contains("kind=\"trim\",le=\"0.001048576\"}"), "{text}");
 }
 
 #[test]

@@ -33,6 +33,8 @@ DEMONSTRATION
 SERVICE
     --serve MODE        serve one mode until Ctrl-C or SIGTERM: floor, plain, copying or ebbtide
     --listen ADDRESS    where                                             [127.0.0.1:3000]
+    --console[=ADDRESS] who holds memory, to be looked at: pages, alarms, metrics and
+                        profiles on a port of their own                   [127.0.0.1:9090]
 
     POST /ingest takes a document, with or without Content-Length, and answers with its summary. Errors are JSON too:
     400 where the document is broken (line and column), 401 without the token, 413 beyond the limit (at once if the
@@ -52,6 +54,7 @@ pub enum Wish {
     Serve {
         mode: Mode,
         listen: SocketAddr,
+        console: Option<SocketAddr>,
         settings: Settings,
     },
     /// Hidden: what the demonstration starts.
@@ -92,6 +95,10 @@ pub fn wish() -> Result<Wish, lexopt::Error> {
             Long("quiet") => wanted.quiet = Some(arguments.value()?.parse()?),
             Long("serve") => wanted.serve = Some(arguments.value()?.parse()?),
             Long("child") => wanted.child = Some(arguments.value()?.parse()?),
+            Long("console") => {
+                let address = arguments.optional_value().map(|address| address.parse()).transpose()?;
+                wanted.console = Some(address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9090))));
+            }
             Long("listen") => wanted.listen = arguments.value()?.parse()?,
             Long("token") => wanted.settings.token = arguments.value()?.string()?,
             Long("quota") => wanted.settings.quota = arguments.value()?.parse()?,
@@ -112,6 +119,7 @@ struct Wanted {
     serve: Option<Mode>,
     child: Option<Mode>,
     listen: SocketAddr,
+    console: Option<SocketAddr>,
     settings: Settings,
 }
 
@@ -126,6 +134,7 @@ impl Default for Wanted {
             serve: None,
             child: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
+            console: None,
             settings: Settings {
                 body_limit: 16 << 20,
                 quota: 10_000_000,
@@ -138,12 +147,12 @@ impl Default for Wanted {
 
 impl Wanted {
     fn into_wish(self) -> Wish {
-        let Self { quick, input, connections, quiet, listen, settings, .. } = self;
+        let Self { quick, input, connections, quiet, listen, console, settings, .. } = self;
         if let Some(mode) = self.child {
             return Wish::Child { mode, settings };
         }
         if let Some(mode) = self.serve {
-            return Wish::Serve { mode, listen, settings: Settings { show_log: true, ..settings } };
+            return Wish::Serve { mode, listen, console, settings: Settings { show_log: true, ..settings } };
         }
         let rounds = self.rounds.unwrap_or(if quick { 5 } else { 15 });
         Wish::Demonstrate(Demonstration { quick, input, rounds, connections, quiet, settings })

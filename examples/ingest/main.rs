@@ -33,10 +33,12 @@ mod table;
 mod trickle;
 
 use cli::Wish;
+use ebbtide::observe::{Console, LeakDetector, Monitor, Sampling};
 use serve::{Ledger, Mode, Settings};
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
@@ -70,25 +72,43 @@ fn fulfil(wish: Wish) -> io::Result<bool> {
             Builder::new_current_thread().enable_all().build()?.block_on(demonstrate::run(&wish))
         }
         Wish::Child { mode, settings } => Runtime::new()?.block_on(child::run(mode, &settings)).map(|()| true),
-        Wish::Serve { mode, listen, settings } => serve(mode, listen, &settings),
+        Wish::Serve { mode, listen, console, settings } => serve(mode, listen, console, &settings),
     }
 }
 
 /// Serves until a signal, then says what is still out.
-fn serve(mode: Mode, listen: SocketAddr, settings: &Settings) -> io::Result<bool> {
+fn serve(mode: Mode, listen: SocketAddr, console: Option<SocketAddr>, settings: &Settings) -> io::Result<bool> {
     let runtime = Runtime::new()?;
     let entered = runtime.enter();
     let (router, ledger) = serve::router(mode, settings);
     drop(entered);
     let report = runtime.block_on(async {
-        let listener = TcpListener::bind(listen)
-            .await
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}")))?;
+        let listener = bound(listen).await?;
         greet(mode, listener.local_addr()?, settings);
-        serve::run(listener, router, &ledger, signalled()).await
+        let watching = match console {
+            Some(address) => Some(watch(bound(address).await?)?),
+            None => None,
+        };
+        let report = serve::run(listener, router, &ledger, signalled()).await;
+        drop(watching);
+        report
     })?;
     println!("{report}");
     Ok(settle(&ledger) && report.is_clean())
+}
+
+async fn bound(address: SocketAddr) -> io::Result<TcpListener> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+    TcpListener::bind(address).await.map_err(named)
+}
+
+/// Serves the console, and watches until the handle is dropped.
+fn watch(listener: TcpListener) -> io::Result<Sampling> {
+    println!("the console is on http://{}/debug/ebbtide", listener.local_addr()?);
+    let monitor = Monitor::new();
+    let console = Console::new().monitor(&monitor).leaks(Arc::new(LeakDetector::new())).router();
+    tokio::spawn(async move { axum::serve(listener, console).await });
+    Ok(monitor.sample_every(Monitor::PERIOD))
 }
 
 fn greet(mode: Mode, address: SocketAddr, settings: &Settings) {

@@ -103,6 +103,12 @@ struct Carried<S>(S);
 impl<S: Step<State: Reset>> Interceptor<Request, Response> for Carried<S> {
     type State = S::State;
 
+    /// As the console shows it: `AccessLog`, without the path.
+    fn name(&self) -> &'static str {
+        let name = core::any::type_name::<S>();
+        name.rsplit("::").next().unwrap_or(name)
+    }
+
     fn before(&self, state: &mut S::State, _: &Scope, request: &mut Request) -> ControlFlow<Response> {
         self.0.before(state, request)
     }

@@ -81,6 +81,12 @@ impl PooledBuf {
         self.segment().capacity()
     }
 
+    /// Leaves a word with the buffer, for the leak detector: see [`Pooled::touch`](crate::Pooled::touch).
+    #[inline]
+    pub fn touch(&self, crumb: &'static str) {
+        self.0.payload.touch(crumb);
+    }
+
     /// Forgets all bytes but the first `len`.
     #[inline]
     pub fn truncate(&mut self, len: usize) {

@@ -11,7 +11,7 @@ use super::block::{Block, Leased};
 use super::rope::Gathered;
 use crate::pool::{AGE_EVERY, Budget, FixedHooks, Home, PoolDebug, PoolStats, Settings};
 use crate::raw::segment::{NoBuffer, Segment};
-use crate::raw::watch;
+use core::panic::Location;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -123,12 +123,17 @@ impl Classes {
 
     /// Lends a block with room for `bytes`.
     #[inline]
+    #[track_caller]
     pub(super) fn lease(classes: &Arc<Self>, bytes: usize) -> Leased {
-        Self::try_lease(classes, bytes).unwrap_or_else(|full| full.fail(bytes))
+        match Self::try_lease(classes, bytes) {
+            Ok(lease) => lease,
+            Err(full) => full.fail(bytes),
+        }
     }
 
     /// Lends a block with room for `bytes`, if one can be had.
     #[inline]
+    #[track_caller]
     pub(super) fn try_lease(classes: &Arc<Self>, bytes: usize) -> Result<Leased, NoBuffer> {
         let last = bytes.saturating_sub(1);
         let begun = match classes.by_line.get(last / LINE) {
@@ -142,22 +147,23 @@ impl Classes {
     }
 
     #[cold]
+    #[track_caller]
     fn try_lease_slow(classes: &Arc<Self>, bytes: usize) -> Result<Leased, NoBuffer> {
         let class = class_of(bytes);
         let (home, size) = match classes.homes.get(class) {
             Some(home) => (classes.begun(home, class), class_size(class)),
             None => (&classes.passing, bytes),
         };
-        if let Some(line) = classes.by_line.get(bytes.saturating_sub(1) / LINE)
-            && !core::ptr::eq(home, &classes.passing)
-        {
+        let line = classes.by_line.get(bytes.saturating_sub(1) / LINE);
+        if let Some(line) = line.filter(|_| !Arc::ptr_eq(home, &classes.passing)) {
             line.get_or_init(|| Arc::clone(home));
         }
         if let Some(lease) = home.take() {
             return Ok(Leased::ending(lease.into_box()));
         }
         let lease = Home::lease_new(home, Block::new(size, classes.limits.secret, home, classes)?);
-        let lease = if watch::is_open() { lease } else { home.noted(lease) };
+        let is_noted = home.is_take_watched();
+        let lease = if is_noted { home.noted(lease, Location::caller()) } else { lease };
         Ok(Leased::ending(lease.into_box()))
     }
 

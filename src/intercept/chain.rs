@@ -203,11 +203,11 @@ impl<O: Reset, S: Reset> Reset for LinkStates<O, S> {
     }
 
     fn retained_bytes(&self) -> usize {
-        self.outer.retained_bytes() + self.own.retained_bytes()
+        self.outer.retained_bytes().saturating_add(self.own.retained_bytes())
     }
 
     fn used_bytes(&self) -> usize {
-        self.outer.used_bytes() + self.own.used_bytes()
+        self.outer.used_bytes().saturating_add(self.own.used_bytes())
     }
 }
 
@@ -259,5 +259,29 @@ where
         };
         let own = states.reached != Reached::No && caught(hear).is_none();
         usize::from(own) + self.outer.ended(tags, &mut states.outer, ending)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Tells of more bytes than there are.
+    #[derive(Default)]
+    struct Boastful;
+
+    impl Reset for Boastful {
+        fn reset(&mut self) -> Verdict {
+            Verdict::Keep
+        }
+        fn retained_bytes(&self) -> usize {
+            usize::MAX
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_states_that_tell_too_many_stay_too_many() {
+        let states = LinkStates::new(LinkStates::new((), Boastful), Boastful);
+        assert_eq!((states.retained_bytes(), states.used_bytes()), (usize::MAX, usize::MAX));
     }
 }

@@ -50,7 +50,10 @@ impl<Req: 'static, Res: 'static> DynChain<Req, Res> {
 }
 
 /// What a [`DynChain`] consists of.
-pub struct DynLinks<Req, Res>(Vec<(Box<dyn Erased<Req, Res>>, &'static Tag)>);
+pub struct DynLinks<Req, Res>(Vec<Entry<Req, Res>>);
+
+/// An interceptor, and the tag under which it runs.
+type Entry<Req, Res> = (Box<dyn Erased<Req, Res>>, &'static Tag);
 
 impl<Req, Res> Default for DynLinks<Req, Res> {
     fn default() -> Self {
@@ -61,7 +64,7 @@ impl<Req, Res> Default for DynLinks<Req, Res> {
 impl<Req, Res> private::Sealed for DynLinks<Req, Res> {}
 
 /// An interceptor whose state has lost its type.
-trait Erased<Req, Res>: Send + Sync {
+pub(super) trait Erased<Req, Res>: Send + Sync {
     fn state(&self) -> Box<dyn State>;
     fn name(&self) -> &'static str;
     fn describe(&self, description: &mut Description);
@@ -71,7 +74,7 @@ trait Erased<Req, Res>: Send + Sync {
 }
 
 /// A state of any type.
-trait State: Reset + Any + Send {
+pub(super) trait State: Reset + Any + Send {
     fn as_any(&mut self) -> &mut dyn Any;
 }
 
@@ -82,7 +85,7 @@ impl<S: Reset + Send + 'static> State for S {
 }
 
 /// The state with its type. `DynLinks` never mixes them up, so that this is always `Some`.
-fn own<S: 'static>(state: &mut dyn State) -> Option<&mut S> {
+pub(super) fn own<S: 'static>(state: &mut dyn State) -> Option<&mut S> {
     state.as_any().downcast_mut()
 }
 
@@ -118,8 +121,8 @@ impl<Req, Res, I: Interceptor<Req, Res>> Erased<Req, Res> for I {
     }
 }
 
-/// The states of a [`DynChain`]'s interceptors, and how far the request came.
-pub struct DynStates(Vec<(Box<dyn State>, Reached)>);
+/// The states of the interceptors of a [`DynChain`] or a [`DynAroundChain`](super::DynAroundChain), and how far the request came.
+pub struct DynStates(pub(super) Vec<(Box<dyn State>, Reached)>);
 
 impl Reset for DynStates {
     /// Resets only what the request touched.
@@ -133,13 +136,19 @@ impl Reset for DynStates {
         verdict
     }
 
+    /// A box tells the size of its value too.
     fn retained_bytes(&self) -> usize {
-        self.0.iter().map(|(state, _)| size_of_val(&**state) + state.retained_bytes()).sum()
+        sum(self.0.iter().map(|(state, _)| state.retained_bytes()))
     }
 
     fn used_bytes(&self) -> usize {
-        self.0.iter().map(|(state, _)| size_of_val(&**state) + state.used_bytes()).sum()
+        sum(self.0.iter().map(|(state, _)| state.used_bytes()))
     }
+}
+
+/// States tell what they like; a sum that is too large stays too large.
+fn sum(bytes: impl Iterator<Item = usize>) -> usize {
+    bytes.fold(0, usize::saturating_add)
 }
 
 impl<Req: 'static, Res: 'static> Links<Req, Res> for DynLinks<Req, Res> {
@@ -201,5 +210,35 @@ impl<Req, Res> fmt::Debug for DynLinks<Req, Res> {
 impl fmt::Debug for DynStates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DynStates({})", self.0.len())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Tells of more bytes than there are.
+    #[derive(Default)]
+    struct Boastful;
+
+    impl Reset for Boastful {
+        fn reset(&mut self) -> Verdict {
+            Verdict::Keep
+        }
+        fn retained_bytes(&self) -> usize {
+            usize::MAX
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_states_that_tell_too_many_stay_too_many() {
+        let one = DynStates(vec![(Box::new(Vec::<u64>::new()), Reached::No)]);
+        assert_eq!((one.retained_bytes(), one.used_bytes()), (size_of::<Vec<u64>>(), size_of::<Vec<u64>>()));
+        let states = DynStates(vec![
+            (Box::new([1_u64]), Reached::No),
+            (Box::new(Boastful), Reached::No),
+            (Box::new(Boastful), Reached::No),
+        ]);
+        assert_eq!((states.retained_bytes(), states.used_bytes()), (usize::MAX, usize::MAX));
     }
 }

@@ -27,7 +27,9 @@ impl<L: Send + Sync + 'static, S: Reset + Send + 'static> States<L, S> {
     /// A pool of the states that `make` makes.
     pub(super) fn pool(links: L, make: fn(&L) -> S, ended: Hear<L, S>) -> Pool<Self> {
         let links = Arc::new(links);
-        Pool::new(move || Self { states: make(&links), links: Arc::clone(&links), ended })
+        // By the name of its type, which spells out the whole chain, nobody would know it in a table.
+        let builder = Pool::builder().name("interceptor states");
+        builder.build(move || Self { states: make(&links), links: Arc::clone(&links), ended })
     }
 
     /// Takes states for a request, until it ends.

@@ -4,6 +4,7 @@
 
 use super::ledger::{PoolEntry, TagEntry};
 use super::snapshot::Snapshot;
+use crate::pool::Times;
 
 /// How a number may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ fn sum(snapshot: &Snapshot, of: fn(&PoolEntry) -> u64) -> u64 {
 }
 
 /// Of the process: no label.
-pub(super) const PROCESS: [Family<Snapshot>; 4] = [
+pub(super) const PROCESS: [Family<Snapshot>; 6] = [
     gauge("ebbtide_in_use_bytes", "Bytes that are on lease from all pools.", |all| {
         sum(all, |entry| entry.outstanding_bytes())
     }),
@@ -50,6 +51,14 @@ pub(super) const PROCESS: [Family<Snapshot>; 4] = [
         "ebbtide_allocated_bytes_total",
         "Bytes that all pools allocated; its rate is the allocation rate.",
         |all| sum(all, |entry| entry.stats.made_bytes),
+    ),
+    gauge("ebbtide_oldest_lease_seconds", "Age of the oldest lease that a leak detector has on record.", |all| {
+        all.oldest_lease().as_secs()
+    }),
+    counter(
+        "ebbtide_unaudited_total",
+        "Values that requests took under a tag, and that were not audited for lack of room.",
+        Snapshot::unaudited,
     ),
 ];
 
@@ -91,3 +100,13 @@ pub(super) const POOL: [Family<PoolEntry>; 10] = [
 
 /// Of each pool and [reason](crate::DropReason): labels as of each pool, and `reason`.
 pub(super) const DROPS: (&str, &str) = ("ebbtide_pool_drops_total", "Values that were dropped instead of kept.");
+
+/// Of each [kind](kinds) of reclaim, in seconds: label `kind`.
+pub(super) const RECLAIMS: (&str, &str) =
+    ("ebbtide_reclaim_seconds", "How long memory took to go back: calls of trim, and a sample of requests' ends.");
+
+/// The kinds of reclaims, by name.
+pub(super) fn kinds(snapshot: &Snapshot) -> [(&'static str, &Times); 2] {
+    let reclaims = snapshot.reclaims();
+    [("trim", &reclaims.trims), ("request", &reclaims.requests)]
+}

@@ -1,8 +1,8 @@
 //! The books through the `metrics` facade (feature `metrics`), for programs whose metrics go that way already.
 //!
-//! Names, kinds and labels are those of the Prometheus text: both are made from one table.
+//! Names and labels are those of the Prometheus text: both are made from one table.
 
-use super::families::{DROPS, Family, Kind, POOL, PROCESS, TAG};
+use super::families::{DROPS, Family, Kind, POOL, PROCESS, RECLAIMS, TAG, kinds};
 use super::ledger::PoolEntry;
 use super::snapshot::Snapshot;
 use crate::pool::DropReason;
@@ -10,7 +10,8 @@ use metrics::{Label, Unit, counter, describe_counter, describe_gauge, gauge};
 
 impl Snapshot {
     /// Sets all numbers in the recorder that the program has installed for the `metrics` facade: gauges and counters under
-    /// the names of [`write_prometheus`](Self::write_prometheus). Call it now and then, from a timer.
+    /// the names of [`write_prometheus`](Self::write_prometheus); for the histogram of reclaims, which the facade cannot set, gauges of
+    /// its median, 99th percentile and longest, since the process began. Call it now and then, from a timer.
     ///
     /// The facade's `metrics-exporter-prometheus` forgets nothing here, since names of a snapshot stay;
     /// `metrics-exporter-otel` takes the numbers to OpenTelemetry.
@@ -39,6 +40,11 @@ impl Snapshot {
                 counter!(DROPS.0, labels).absolute(entry.stats.drops(reason));
             }
         }
+        for (kind, times) in kinds(self) {
+            for (quantile, percent) in [("0.5", 50), ("0.99", 99), ("1", 100)] {
+                gauge!(RECLAIMS.0, "kind" => kind, "quantile" => quantile).set(times.percentile(percent).as_secs_f64());
+            }
+        }
     }
 
     /// Tells the installed recorder the unit and the meaning of each number.
@@ -47,6 +53,7 @@ impl Snapshot {
         describe(&TAG);
         describe(&POOL);
         describe_counter!(DROPS.0, Unit::Count, DROPS.1);
+        describe_gauge!(RECLAIMS.0, Unit::Seconds, RECLAIMS.1);
     }
 }
 
@@ -73,7 +80,11 @@ fn record<E>(families: &[Family<E>], entries: &[E], labels: impl Fn(&E) -> Vec<L
 
 fn describe<E>(families: &[Family<E>]) {
     for family in families {
-        let unit = if family.name.trim_end_matches("_total").ends_with("_bytes") { Unit::Bytes } else { Unit::Count };
+        let unit = match family.name.trim_end_matches("_total").rsplit('_').next() {
+            Some("bytes") => Unit::Bytes,
+            Some("seconds") => Unit::Seconds,
+            _ => Unit::Count,
+        };
         match family.kind {
             Kind::Gauge => describe_gauge!(family.name, unit, family.help),
             Kind::Counter => describe_counter!(family.name, unit, family.help),

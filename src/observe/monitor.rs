@@ -10,8 +10,8 @@
 //!
 //! # Invariants
 //!
-//! - (a) User code (the source, hooks) runs under no lock but that of the sampler, which is only ever tried: a hook that takes a
-//!   sample skips it.
+//! - (a) User code (the source, hooks) runs under no lock but that of the sampler, or of the dump, which are only ever tried: who is
+//!   second goes without.
 //! - (b) The board is locked for a few copies, never while user code runs.
 
 mod alarm;
@@ -47,6 +47,7 @@ pub use stats::MonitorStats;
 #[cfg(feature = "tokio")]
 pub use ticker::Sampling;
 
+use crate::observe::Dump;
 use core::fmt;
 use core::time::Duration;
 use dumps::Dumps;
@@ -65,8 +66,8 @@ const RECENT: usize = 64;
 /// Watches who holds memory, and raises an alarm by rule: a [slow leak](SlowLeak), a [burst](Burst), a [period](Periodic).
 ///
 /// The caller's timer takes samples, by [`sample_at`](Self::sample_at) or `sample_every` (feature `tokio`): four a second are meant, at least
-/// one in 15 seconds is needed. Each sample reads every tag's bytes on lease, every pool's bytes, and those that
-/// all pools of the process keep. All times follow from the instants that the caller gives: a clock that steps back, jumps ahead or stops
+/// one in 15 seconds is needed. Each sample reads every tag's bytes on lease, every pool's bytes, and those of
+/// all pools of the process. All times follow from the instants that the caller gives: a clock that steps back, jumps ahead or stops
 /// delays an alarm, and raises none. A value that falls to nothing (a restart) begins anew.
 ///
 /// **Events.** What changes about an alarm is handed to [`on_event`](MonitorBuilder::on_event), written as an event of `tracing` (with that
@@ -99,14 +100,21 @@ struct Inner {
     board: Mutex<Board>,
 }
 
+type Tell = Box<dyn Fn(&Event) + Send + Sync>;
+type Write = Box<dyn Fn(&Event, &Dump) + Send + Sync>;
+
 /// Whom events are told.
 #[derive(Default)]
 struct Hooks {
-    tell: Vec<Hook>,
-    dump: Option<Hook>,
+    tell: Vec<Tell>,
+    dump: Option<Dumper>,
 }
 
-type Hook = Box<dyn Fn(&Event) + Send + Sync>;
+/// Who writes dumps, and the room for one.
+struct Dumper {
+    write: Write,
+    dump: Mutex<Dump>,
+}
 
 /// What others may look at.
 #[derive(Default)]
@@ -154,10 +162,23 @@ impl Monitor {
         for event in &events {
             log::write(event);
             hooks.tell.iter().for_each(|tell| tell(event));
-            let dump = hooks.dump.as_ref().filter(|_| is_worth_a_dump(event) && board.lock().may_dump(now, rules));
-            if let Some(dump) = dump {
-                dump(event);
+            if let Some(dumper) = hooks.dump.as_ref().filter(|_| is_worth_a_dump(event)) {
+                self.dump(now, event, dumper);
             }
+        }
+    }
+
+    /// Takes a dump, unless another one is being written, or the limits are reached.
+    fn dump(&self, now: Instant, event: &Event, dumper: &Dumper) {
+        let Inner { rules, board, .. } = &*self.0;
+        let dump = dumper.dump.try_lock().filter(|_| board.lock().dumps.may(now, &rules.limits));
+        match dump {
+            Some(mut dump) => {
+                board.lock().stats.dumps += 1;
+                dump.take();
+                (dumper.write)(event, &dump);
+            }
+            None => board.lock().stats.dumps_held_back += 1,
         }
     }
 
@@ -202,13 +223,6 @@ impl Board {
             }
             self.recent.push_back(event);
         }
-    }
-
-    fn may_dump(&mut self, now: Instant, rules: &Rules) -> bool {
-        let may = self.dumps.may(now, &rules.limits);
-        self.stats.dumps += u64::from(may);
-        self.stats.dumps_held_back += u64::from(!may);
-        may
     }
 }
 

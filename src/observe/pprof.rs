@@ -5,6 +5,7 @@
 mod wire;
 
 use super::snapshot::Snapshot;
+use crate::pool::records::LeaseRecord;
 use core::panic::Location;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -33,11 +34,12 @@ const NO_TAG: &str = "(no tag)";
 /// | sample type | by | labels |
 /// |---|---|---|
 /// | `outstanding_objects`, `outstanding_bytes` (shown first) | tag, then call site where leases were sampled | `tag` |
-/// | `pool_outstanding_objects`, `pool_outstanding_bytes`, `idle_bytes`, `allocated_bytes` (since the process began) | pool, then size class of buffers | `pool`, `class_bytes` |
+/// | `pool_outstanding_objects`, `pool_outstanding_bytes` | pool, size class of buffers, call site as above | `pool`, `class_bytes` |
+/// | `idle_bytes`, `allocated_bytes` (since the process began) | pool, size class of buffers | `pool`, `class_bytes` |
 /// | `tasks` that are alive | tag | `tag` |
 ///
-/// What pools have lent under no tag stands under `(no tag)`. The numbers of a tag are those of the ledger; its call sites
-/// share them in proportion to the leases that were sampled from each, and a tag without a sampled lease has none.
+/// What pools have lent under no tag stands under `(no tag)`. The numbers of a tag and of a pool are those of the ledger; the call
+/// sites share them in proportion to the leases that were sampled at each, and where none was sampled there is none.
 ///
 /// `docs/profiles.md` in the repository shows what to ask of it.
 ///
@@ -61,8 +63,16 @@ const NO_TAG: &str = "(no tag)";
 #[derive(Clone, Debug)]
 pub struct Profile<'a> {
     snapshot: &'a Snapshot,
-    /// What was sampled of each tag, by call site.
-    sites: BTreeMap<&'a str, BTreeMap<Place<'a>, Sampled>>,
+    /// What was sampled of each owner, by call site.
+    sites: BTreeMap<Owner<'a>, BTreeMap<Place<'a>, Sampled>>,
+}
+
+/// Whose values are shared out among call sites.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner<'a> {
+    Tag(&'a str),
+    /// By name and size class.
+    Pool(&'a str, u64),
 }
 
 /// File and line.
@@ -82,12 +92,22 @@ impl<'a> Profile<'a> {
         Self { snapshot, sites: BTreeMap::new() }
     }
 
-    /// Adds a sampled lease: `bytes` that were taken under `tag` at `site`.
-    pub fn add_lease(&mut self, tag: &'a str, site: &'a Location<'_>, bytes: u64) {
-        let sites = self.sites.entry(tag).or_default();
-        let sampled = sites.entry((site.file(), site.line())).or_default();
-        sampled.objects += 1;
-        sampled.bytes += bytes;
+    /// Adds leases that were sampled, by [`LeakDetector::leases`](super::LeakDetector::leases).
+    pub fn add_leases(&mut self, leases: &'a [LeaseRecord]) {
+        for lease in leases {
+            self.add_lease(lease.tag(), (lease.pool(), lease.class_bytes()), lease.site(), lease.bytes());
+        }
+    }
+
+    /// Adds a sampled lease: `bytes` that were taken at `site`, under `tag` (nothing if there was none), from a pool by name and
+    /// size class (0 if it has none).
+    pub fn add_lease(&mut self, tag: &'a str, (pool, class_bytes): (&'a str, u64), site: &'a Location<'_>, bytes: u64) {
+        let tag = if tag.is_empty() { NO_TAG } else { tag };
+        for owner in [Owner::Tag(tag), Owner::Pool(pool, class_bytes)] {
+            let sampled = self.sites.entry(owner).or_default().entry((site.file(), site.line())).or_default();
+            sampled.objects += 1;
+            sampled.bytes += bytes;
+        }
     }
 
     /// Writes the profile, compressed by gzip.
@@ -110,6 +130,9 @@ impl<'a> Profile<'a> {
             let kind = tables.value_type(name, unit);
             tables.add(1, &kind);
         }
+        // One mapping, with functions, files and lines: so a viewer looks for no binary to find them in.
+        let mapping = Message::new().number(1, 1).number(5, tables.string("ebbtide"));
+        tables.add(3, &mapping.number(7, 1).number(8, 1).number(9, 1));
         self.tags(&mut tables);
         self.pools(&mut tables);
         let nanos = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
@@ -132,35 +155,48 @@ impl<'a> Profile<'a> {
         self.tag(tables, NO_TAG, objects, bytes);
     }
 
-    /// What a tag holds, shared out among the places where its leases were sampled.
-    fn tag(&self, tables: &mut Tables, tag: &'a str, mut objects: u64, mut bytes: u64) {
-        let Some(sites) = self.sites.get(tag) else {
-            return tables.sample(&[(tag, 0)], &[("tag", tag)], [objects, bytes, 0, 0, 0, 0, 0]);
-        };
-        let sum = |of: fn(&Sampled) -> u64| sites.values().map(of).sum::<u64>();
-        let (mut sampled_objects, mut sampled_bytes) = (sum(|site| site.objects), sum(|site| site.bytes));
-        for (place, site) in sites {
-            // Of what is left, so that the last place gets all the rest and nothing is lost by rounding.
-            let mine = share(objects, site.objects, sampled_objects);
-            let mine_bytes = share(bytes, site.bytes, sampled_bytes);
-            tables.sample(&[*place, (tag, 0)], &[("tag", tag)], [mine, mine_bytes, 0, 0, 0, 0, 0]);
-            (objects, bytes) = (objects - mine, bytes - mine_bytes);
-            (sampled_objects, sampled_bytes) = (sampled_objects - site.objects, sampled_bytes - site.bytes);
-        }
+    fn tag(&self, tables: &mut Tables, tag: &'a str, objects: u64, bytes: u64) {
+        self.shared_out(Owner::Tag(tag), objects, bytes, |site, objects, bytes| {
+            let stack: Vec<_> = site.into_iter().chain([(tag, 0)]).collect();
+            tables.sample(&stack, &[("tag", tag)], [objects, bytes, 0, 0, 0, 0, 0]);
+        });
     }
 
     fn pools(&self, tables: &mut Tables) {
         for entry in self.snapshot.pools() {
             let (stats, pool) = (&entry.stats, (entry.pool, 0));
-            let values =
-                [0, 0, stats.outstanding(), entry.outstanding_bytes(), entry.idle_bytes(), stats.made_bytes, 0];
-            let label = ("pool", entry.pool);
-            if entry.class_bytes == 0 {
-                tables.sample(&[pool], &[label], values);
-            } else {
-                let class = format!("{} bytes", entry.class_bytes);
-                tables.sample(&[(&class, 0), pool], &[label, ("class_bytes", &class)], values);
-            }
+            let class = (entry.class_bytes != 0).then(|| format!("{} bytes", entry.class_bytes));
+            let class = class.as_deref();
+            let frames: Vec<_> = class.map(|class| (class, 0)).into_iter().chain([pool]).collect();
+            let labels: Vec<_> =
+                class.map(|class| ("class_bytes", class)).into_iter().chain([("pool", entry.pool)]).collect();
+            tables.sample(&frames, &labels, [0, 0, 0, 0, entry.idle_bytes(), stats.made_bytes, 0]);
+            let owner = Owner::Pool(entry.pool, entry.class_bytes);
+            self.shared_out(owner, stats.outstanding(), entry.outstanding_bytes(), |site, objects, bytes| {
+                let stack: Vec<_> = site.into_iter().chain(frames.iter().copied()).collect();
+                tables.sample(&stack, &labels, [0, 0, objects, bytes, 0, 0, 0]);
+            });
+        }
+    }
+
+    /// Shares out what an owner has among the places where its leases were sampled; whole, and without a place, if none was.
+    fn shared_out(
+        &self,
+        owner: Owner<'a>,
+        mut objects: u64,
+        mut bytes: u64,
+        mut put: impl FnMut(Option<Place<'a>>, u64, u64),
+    ) {
+        let Some(sites) = self.sites.get(&owner) else { return put(None, objects, bytes) };
+        let sum = |of: fn(&Sampled) -> u64| sites.values().map(of).sum::<u64>();
+        let (mut sampled_objects, mut sampled_bytes) = (sum(|site| site.objects), sum(|site| site.bytes));
+        for (&place, site) in sites {
+            // Of what is left, so that the last place gets all the rest and nothing is lost by rounding.
+            let (mine, mine_bytes) =
+                (share(objects, site.objects, sampled_objects), share(bytes, site.bytes, sampled_bytes));
+            put(Some(place), mine, mine_bytes);
+            (objects, bytes) = (objects - mine, bytes - mine_bytes);
+            (sampled_objects, sampled_bytes) = (sampled_objects - site.objects, sampled_bytes - site.bytes);
         }
     }
 }
@@ -212,7 +248,7 @@ impl Tables {
         self.locations.insert(name, number);
         self.add(5, &Message::new().number(1, number).number(2, name).number(4, file));
         let line = Message::new().number(1, number).number(2, line.into());
-        self.add(4, &Message::new().number(1, number).message(4, &line));
+        self.add(4, &Message::new().number(1, number).number(2, 1).message(4, &line));
         number
     }
 

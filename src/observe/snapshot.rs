@@ -7,7 +7,9 @@
 //!     them. So a series neither moves to another name nor vanishes between two scrapes.
 
 use super::ledger::{Ledger, PoolEntry, TagEntry};
-use crate::pool::process_bytes;
+use crate::pool::records::LeaseRecord;
+use crate::pool::{Reclaims, process_bytes};
+use core::time::Duration;
 
 /// Names of tags, and of pools, that have an entry of their own.
 const NAMES: usize = 1024;
@@ -44,6 +46,9 @@ pub struct Snapshot {
     tags: Vec<TagEntry>,
     pools: Vec<PoolEntry>,
     retained_bytes: u64,
+    unaudited: u64,
+    oldest_lease: Duration,
+    reclaims: Reclaims,
 }
 
 impl Snapshot {
@@ -65,6 +70,9 @@ impl Snapshot {
             *entry = PoolEntry { pool: entry.pool, class_bytes: entry.class_bytes, ..PoolEntry::default() };
         }
         self.retained_bytes = process_bytes() as u64;
+        self.unaudited = ledger.unaudited();
+        self.oldest_lease = Duration::ZERO;
+        self.reclaims = Reclaims::of_process();
         ledger.each_tag(|entry| self.add_tag(entry));
         ledger.each_pool(|entry| self.add_pool(entry));
     }
@@ -107,6 +115,30 @@ impl Snapshot {
     #[must_use]
     pub fn retained_bytes(&self) -> u64 {
         self.retained_bytes
+    }
+
+    /// Values that requests took under a tag and that were not audited: see [`Ledger::unaudited`].
+    #[must_use]
+    pub fn unaudited(&self) -> u64 {
+        self.unaudited
+    }
+
+    /// Notes the age of the oldest of these leases, such as [`LeakDetector::leases`](super::LeakDetector::leases) tells. To be
+    /// called after [`take`](Self::take), which forgets it.
+    pub fn note_leases(&mut self, leases: &[LeaseRecord]) {
+        self.oldest_lease = leases.iter().map(LeaseRecord::age).fold(self.oldest_lease, Duration::max);
+    }
+
+    /// The age of the oldest lease that was noted; zero if there is none.
+    #[must_use]
+    pub fn oldest_lease(&self) -> Duration {
+        self.oldest_lease
+    }
+
+    /// How long memory took to go back.
+    #[must_use]
+    pub fn reclaims(&self) -> &Reclaims {
+        &self.reclaims
     }
 }
 

@@ -1,5 +1,6 @@
 //! Switches for a value that is suspected: of a pool, by its builder, or of all pools of the process, by its environment.
 
+use super::records;
 use core::fmt;
 use std::io::Write;
 use std::sync::OnceLock;
@@ -10,15 +11,19 @@ const VARIABLE: &str = "EBBTIDE_POOLS";
 const NO_POOL: u8 = 1;
 const POISON: u8 = 2;
 const VERIFY: u8 = 4;
+/// Of the whole process only.
+const LEAKS: u8 = 8;
 
 /// What each bit is called in the environment.
-const WORDS: [(&str, u8); 3] = [("no-pool", NO_POOL), ("poison", POISON), ("verify", VERIFY)];
+const WORDS: [(&str, u8); 4] = [("no-pool", NO_POOL), ("poison", POISON), ("verify", VERIFY), ("leaks", LEAKS)];
 
 /// Switches that look for a fault in how values are used: see ["When a value is
 /// suspected"](crate::pool#when-a-value-is-suspected).
 ///
 /// What the environment variable `EBBTIDE_POOLS` names (a list such as `poison,verify`, read once, at the first pool of the
-/// process) is on in every pool, whatever its builder says. A word that it does not know is named on stderr.
+/// process) is on in every pool, whatever its builder says. A word that it does not know is named on stderr. `leaks` is for the
+/// whole process only: what is on lease when it ends is named on stderr, and the process ends with the code 86; what is taken in
+/// [`leaked_on_purpose`](crate::observe::leaked_on_purpose) is left out.
 ///
 /// **Cost**: none when off. `no_pool` is an allocation a `get`; `poison` is a write over all spare room for each return;
 /// `verify` is a full fence and a look at the value for each `get`.
@@ -85,7 +90,10 @@ impl PoolDebug {
                 // A process whose stderr is gone runs on.
                 let _ = writeln!(std::io::stderr(), "ebbtide: {VARIABLE}: unknown: {}", unknown.join(", "));
             }
-            switches
+            if switches.0 & LEAKS != 0 {
+                records::watch_process();
+            }
+            Self(switches.0 & !LEAKS)
         });
         Self(self.0 | process.0)
     }

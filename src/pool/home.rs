@@ -32,11 +32,12 @@ use crate::raw::lease::Lease;
 use crate::raw::magazines::Magazines;
 use crate::raw::tiers::Tiers;
 use crate::raw::unwind::{Quiet, caught};
-use crate::raw::watch;
+use crate::raw::{sample, watch};
 use crate::sync::Ordering;
 use crate::sync::count::{AtomicBool, AtomicUsize};
 use core::fmt;
 use core::mem::size_of;
+use core::panic::Location;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -137,13 +138,28 @@ impl<T: Send + 'static> Home<T> {
 
     /// An idle node.
     #[inline]
+    #[track_caller]
     pub(crate) fn take(&self) -> Option<Lease<Node<T>>> {
-        self.take_at_hand().or_else(|| self.take_beyond())
+        match self.take_at_hand() {
+            None => self.take_beyond(),
+            lease => lease,
+        }
     }
 
     #[cold]
+    #[track_caller]
     fn take_beyond(&self) -> Option<Lease<Node<T>>> {
-        if watch::is_open() { self.take_slow() } else { self.take_watched().map(|lease| self.noted(lease)) }
+        if !self.is_take_watched() {
+            return self.take_slow();
+        }
+        let lease = self.take_watched()?;
+        Some(self.noted(lease, Location::caller()))
+    }
+
+    /// Whether the take that found the short way shut or nothing there is watched.
+    #[inline]
+    pub(crate) fn is_take_watched(&self) -> bool {
+        !watch::is_open() || sample::is_due_beyond()
     }
 
     /// An idle node that this thread does not have at hand, or not on the short way.
@@ -153,9 +169,13 @@ impl<T: Send + 'static> Home<T> {
         if self.settings.debug.has_verify() { self.first_clean(node) } else { Some(Lease::new(node)) }
     }
 
-    /// An idle node, where the short way is shut since this thread's takes are watched.
+    /// An idle node, where the take is watched.
     pub(crate) fn take_watched(&self) -> Option<Lease<Node<T>>> {
-        self.tiers.take_watched_here().map(Lease::new).or_else(|| self.take_slow())
+        self.tiers.take_at_hand_here().map(Lease::new).or_else(|| {
+            // What this thread has at hand counts when it comes back.
+            sample::is_due_beyond();
+            self.take_slow()
+        })
     }
 
     /// This node, or one after it: the first that was not changed while it waited.

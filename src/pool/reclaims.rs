@@ -143,6 +143,14 @@ impl Times {
         Duration::from_nanos(self.longest)
     }
 
+    /// How many times were at most so long: exact for powers of two of nanoseconds, from 128 on; for others those of whole
+    /// steps below.
+    #[must_use]
+    pub fn at_most(&self, limit: Duration) -> u64 {
+        let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        self.counts.iter().enumerate().take_while(|&(bucket, _)| end(bucket) <= limit).map(|(_, count)| count).sum()
+    }
+
     /// So many percent of the times were no longer than this; at most a quarter too long. Zero if there are none.
     #[must_use]
     pub fn percentile(&self, percent: u64) -> Duration {
@@ -199,5 +207,14 @@ mod tests {
             took >= Duration::from_micros(micros) && took <= Duration::from_micros(micros * 5 / 4)
         };
         assert!(within(50, 10) && within(99, 10) && within(100, 20_000), "{recent:?}");
+    }
+
+    #[test]
+    fn times_are_counted_up_to_a_power_of_two() {
+        let recorder = Recorder::new();
+        [0, 127, 128, 1023, 1024, 5000].into_iter().for_each(|nanos| recorder.record(Duration::from_nanos(nanos)));
+        let times = recorder.snapshot();
+        let at_most = [0, 128, 255, 256, 1024, 1 << 40].map(|nanos| times.at_most(Duration::from_nanos(nanos)));
+        assert_eq!(at_most, [0, 2, 3, 3, 4, 6]);
     }
 }

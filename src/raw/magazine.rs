@@ -168,6 +168,12 @@ impl<P> Magazine<P> {
         Ok(result)
     }
 
+    /// Whether the next node that the owner puts in is the last of a step.
+    #[inline(always)]
+    pub fn is_step(&self) -> bool {
+        self.tally.is_step()
+    }
+
     /// Nodes taken out by the owner since the beginning.
     pub fn takes(&self) -> u64 {
         self.tally.takes()

@@ -274,6 +274,16 @@ pub fn all_in<N>(pushed: Result<Option<N>, N>) -> Result<(), N> {
     }
 }
 
+/// As `try_push`, for the short way.
+#[inline(always)]
+pub fn try_push_short<P>(list: &mut List<P>, tally: &Tally, node: Box<Node<P>>) -> Option<Box<Node<P>>> {
+    if !tally.try_put_short() {
+        return Some(node);
+    }
+    list.push(node);
+    None
+}
+
 /// Puts `chain` in and gives what was there.
 pub fn exchanged<P>(list: &mut List<P>, tally: &Tally, mut chain: Chain<P>) -> Chain<P> {
     let len = chain.exchange(list, tally.len());

@@ -10,7 +10,9 @@
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
 //! | `chain`, `tally`, `magazine`, `magazines`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
 //! | `shell` | a node whose value was taken out, to be filled again |
-//! | `barrier`, `threads`, `watch` | a fence that costs one side only; dense numbers for threads; whether they are watched |
+//! | `barrier`, `threads` | a fence that costs one side only; dense numbers for threads |
+//! | `watch`, `sample` | whether a thread's takes are watched, and which of them are looked at |
+//! | `exit` | what is done when the process ends |
 //! | `audit` | what single requests have out, in a table of words |
 //! | `lease` | the one owner of a node that is lent |
 //! | `shared`, `view` | a reference count inside a pooled node; parts of the bytes of one |
@@ -32,6 +34,7 @@ pub mod chain;
 pub mod counting;
 pub mod cursor;
 pub mod depot;
+pub mod exit;
 pub mod gate;
 pub mod grow;
 pub mod held;
@@ -45,6 +48,7 @@ pub mod parcels;
 pub mod place;
 pub mod quota;
 pub mod room;
+pub mod sample;
 pub mod segment;
 pub mod shared;
 pub mod shell;

@@ -3,7 +3,8 @@
 //! Two numbers that only rise: a take writes the one, a return the other. A single length would pass from each take to
 //! the return after it and back, and each would wait for what the other has just stored.
 
-use crate::sync::{AtomicU64, Ordering::Relaxed};
+use super::sample::STEP;
+use crate::sync::{AtomicU64, MODELLED, Ordering::Relaxed};
 
 /// The numbers of one magazine.
 ///
@@ -39,15 +40,31 @@ impl Tally {
         self.full_at.store(self.full_at.load(Relaxed) + 1, Relaxed);
     }
 
+    /// Whether the next node that is put in is the last of a `STEP`.
+    pub fn is_step(&self) -> bool {
+        is_last_of_step(self.puts.load(Relaxed))
+    }
+
     /// Counts a node that is put in, if there is room.
     #[inline(always)]
     pub fn try_put(&self) -> bool {
+        self.try_put_unless(|_| false)
+    }
+
+    /// As `try_put`, but not the last of a `STEP`.
+    #[inline(always)]
+    pub fn try_put_short(&self) -> bool {
+        self.try_put_unless(is_last_of_step)
+    }
+
+    #[inline(always)]
+    fn try_put_unless(&self, is_refused: impl Fn(u64) -> bool) -> bool {
         let puts = self.puts.load(Relaxed);
-        let has_room = puts < self.full_at.load(Relaxed);
-        if has_room {
+        let is_put = puts < self.full_at.load(Relaxed) && !is_refused(puts);
+        if is_put {
             self.puts.store(puts + 1, Relaxed);
         }
-        has_room
+        is_put
     }
 
     /// Notes that the list has another length, by an exchange.
@@ -67,9 +84,24 @@ impl Tally {
     }
 }
 
+/// In models none ever is.
+#[inline(always)]
+fn is_last_of_step(puts: u64) -> bool {
+    !MODELLED && puts % STEP == STEP - 1
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::Tally;
+    use super::{STEP, Tally};
+
+    #[test]
+    fn the_last_of_a_step_is_put_in_the_long_way() {
+        let tally = Tally::new(1000);
+        let short = (0..STEP).take_while(|_| tally.try_put_short()).count() as u64;
+        assert!(short == STEP - 1 && tally.is_step() && !tally.try_put_short());
+        assert!(tally.try_put() && !tally.is_step() && tally.try_put_short());
+        assert_eq!(tally.len() as u64, STEP + 1);
+    }
 
     #[test]
     fn counts_what_waits_and_what_was_taken() {

@@ -17,7 +17,8 @@ mod closing;
 use super::chain::{Chain, Node};
 use super::depot::{Depot, Load, Push};
 use super::magazine::Magazine;
-use super::magazines::{Magazines, all_in, exchanged, try_push};
+use super::magazines::{Magazines, all_in, exchanged, try_push, try_push_short};
+use super::sample;
 use super::threads::{self, EndingThread};
 use super::watch;
 use crate::sync::{Ordering, count};
@@ -66,7 +67,8 @@ impl<P> Tiers<P> {
         }
     }
 
-    /// Takes an idle node that this thread has at hand. If there is none, `take_slow_here` may still find one.
+    /// Takes an idle node that this thread has at hand, on the short way, which is shut while the thread's takes are watched. If
+    /// there is none, `take_slow_here` may still find one.
     #[inline(always)]
     pub fn take_here(&self) -> Option<Box<Node<P>>>
     where
@@ -76,8 +78,8 @@ impl<P> Tiers<P> {
         unsafe { self.take_at_hand(watch::number_to_take()) }
     }
 
-    /// As `take_here`, for a thread whose takes are watched.
-    pub fn take_watched_here(&self) -> Option<Box<Node<P>>>
+    /// As `take_here`, where the short way is shut.
+    pub fn take_at_hand_here(&self) -> Option<Box<Node<P>>>
     where
         P: Homed,
     {
@@ -193,7 +195,7 @@ impl<P> Tiers<P> {
         }
         // SAFETY: the caller's promise; the node keeps the magazine until `busy` is lowered, as nobody else
         // can reach the list before that.
-        all_in(unsafe { Magazine::with_light(home, node, try_push) })
+        all_in(unsafe { Magazine::with_light(home, node, try_push_short) })
     }
 
     /// Gives a node back to the thread's magazine, which hands its chain over if it is full, or has gathered a
@@ -210,6 +212,9 @@ impl<P> Tiers<P> {
         let this = NonNull::from(magazine);
         let is_foreign = node.home.get() != Some(this);
         let limit = if is_foreign { magazine.batch() } else { magazine.depth() };
+        if !is_foreign && magazine.is_step() {
+            sample::tick();
+        }
         // SAFETY: the caller's promise, and as in `put_at_hand`.
         let put = unsafe {
             Magazine::with(

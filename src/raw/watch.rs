@@ -8,7 +8,10 @@
 //! end, so that tags nest and survive panics. What is said of `LocalKey::with` holds here too: a closure ends on the thread
 //! on which it began.
 
+use super::sample;
 use super::threads::{self, NONE, THREADS, UNKNOWN};
+use crate::sync::Ordering::Relaxed;
+use crate::sync::count::AtomicBool;
 use core::cell::Cell;
 use core::fmt;
 use core::ptr::without_provenance;
@@ -31,6 +34,9 @@ struct Fixed(Place);
 // SAFETY: it is read only, as no `&Place` of it is handed out.
 unsafe impl Sync for Fixed {}
 static NOWHERE: Fixed = Fixed(Cell::new(&UNTAGGED));
+
+/// Whether all threads are watched.
+static PROCESS: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// # Invariants
@@ -123,9 +129,8 @@ impl Drop for Back {
 }
 
 /// Watches the next take of this thread, unless it is watched already.
-#[cold]
 pub fn watch_next() {
-    if tag().is_none() && threads::number_so_far() < THREADS {
+    if is_open() {
         SHORT.set(&raw const NOWHERE.0);
     }
 }
@@ -142,6 +147,17 @@ pub fn unwatch() {
     rest();
 }
 
+/// Watches all that is taken from now on, by threads that have taken nothing before.
+pub fn watch_process() {
+    // Relaxed: who sees it late is watched late.
+    PROCESS.store(true, Relaxed);
+}
+
+/// Whether all threads are watched.
+pub fn is_process() -> bool {
+    PROCESS.load(Relaxed)
+}
+
 /// Opens the short way, unless there is a reason not to. For the long way, after each take without a name.
 pub fn rest() {
     if named().is_none() {
@@ -151,7 +167,8 @@ pub fn rest() {
 
 /// What the word is when there is no tag.
 fn resting() -> *const Place {
-    if ALWAYS.get() > 0 { &raw const NOWHERE.0 } else { without_provenance(threads::number_so_far()) }
+    let is_watched = ALWAYS.get() > 0 || sample::is_near() || is_process();
+    if is_watched { &raw const NOWHERE.0 } else { without_provenance(threads::number_so_far()) }
 }
 
 /// Notes that this thread's number is another one. A tag that it is under stays.
@@ -214,12 +231,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_watched_next_is_watched_once() {
+    fn what_is_watched_is_under_no_name() {
         threads::number();
-        watch_next();
-        assert_eq!(tag(), Some(&UNTAGGED));
-        rest();
-        assert_eq!(tag(), None);
         watch();
         rest();
         assert_eq!(tag(), Some(&UNTAGGED));

@@ -139,6 +139,7 @@ impl Scope {
     ///
     /// Only if the pool's factory does.
     #[allow(clippy::mut_from_ref)] // Each call lends another value.
+    #[track_caller]
     pub fn lease<T: Send + 'static>(&self, pool: &Pool<T>) -> &mut T {
         self.pin.store.lease(Pooled::into_node(pool.get())).payload.value_mut()
     }

@@ -29,6 +29,8 @@ async fn as_a_body_it_sends_its_bytes_and_then_its_trailers() {
     assert!(sent.to_bytes() == bytes);
     assert_eq!(buffers.stats().outstanding(), 0);
     assert!(Collected::default().is_end_stream());
+    let plain = collect(Script::frames(&bytes, 1000), &buffers, Limits::default()).await.unwrap();
+    assert!(plain.trailers().is_none() && !plain.is_end_stream());
 }
 
 #[tokio::test]
@@ -113,16 +115,19 @@ async fn a_budget_is_charged_until_the_last_bytes_are_gone() {
     let (buffers, budget, bytes) = (BufferPool::new(), BodyBudget::new(1 << 20), pattern(20_000));
     let limits = || Limits::new(1 << 20).budget(&budget);
     for body in [Script::frames(&bytes, 1000), Script::frames(&bytes, 1000).honest(), Script::frames(&bytes, 20_000)] {
-        let collected = collect(body, &buffers, limits()).await.unwrap();
+        let mut collected = collect(body, &buffers, limits()).await.unwrap();
         let held = budget.used_bytes();
         assert!((20_000..25_000).contains(&held), "{held}");
         let twin = collected.clone();
         let mut sent = collected.clone();
         let frame = sent.frame().await.unwrap().unwrap().into_data().unwrap();
         let shared = sent.copy_to_bytes(sent.chunk().len());
+        let part = collected.copy_to_bytes(collected.chunk().len() / 2);
         drop((twin, collected, sent));
         assert_eq!(budget.used_bytes(), held, "bytes are held still");
         drop(frame);
+        assert_eq!(budget.used_bytes(), held, "bytes are held still");
+        drop(part);
         assert_eq!(budget.used_bytes(), if shared.is_empty() { 0 } else { held }, "bytes are held still");
         drop(shared);
         assert_eq!((budget.used_bytes(), buffers.stats().outstanding()), (0, 0));

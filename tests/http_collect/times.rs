@@ -4,6 +4,9 @@ use super::bodies::{Empty, Script, Step, pattern};
 use bytes::Bytes;
 use ebbtide::BufferPool;
 use ebbtide::http::{CollectError, Limits, collect};
+use http_body::{Body, Frame};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -44,7 +47,11 @@ async fn a_body_that_is_slow_as_a_whole_is_given_up() {
     assert_eq!((error.status().as_u16(), begun.elapsed().as_secs()), (408, 60));
     assert_eq!(error.to_string(), "body was not complete after 60s");
     assert!(collect(paced(6, 9), &buffers, limits).await.is_ok());
-    assert_eq!(buffers.stats().outstanding(), 0);
+    // The one time without the other.
+    let (begun, limits) = (Instant::now(), Limits::default().total_timeout(Duration::from_secs(60)));
+    let error = collect(paced(100, 25), &buffers, limits).await.unwrap_err();
+    assert!(matches!(error, CollectError::TooSlow { .. }));
+    assert_eq!((begun.elapsed().as_secs(), buffers.stats().outstanding()), (60, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,6 +72,36 @@ async fn empty_frames_that_are_always_ready_time_out_too() {
         let error = collect(Empty { waits, waited: false }, &buffers, limits).await.unwrap_err();
         assert!(matches!(error, CollectError::Stalled { .. }));
     }
+}
+
+/// Empty frames, each of which takes of what tokio grants to a task before it lets others run, as hyper's do.
+struct Greedy(usize);
+
+impl Body for Greedy {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        ready!(pin!(tokio::task::consume_budget()).poll(context));
+        self.0 -= 1;
+        Poll::Ready((self.0 > 0).then(|| Ok(Frame::data(Bytes::new()))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_leaves_the_timer_no_share_of_the_task_times_out_too() {
+    let clock = tokio::spawn(async {
+        loop {
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+    });
+    let limits = Limits::default().idle_timeout(IDLE);
+    let error = collect(Greedy(1_000_000), &BufferPool::new(), limits).await.unwrap_err();
+    assert!(matches!(error, CollectError::Stalled { .. }));
+    clock.abort();
 }
 
 #[test]

@@ -6,9 +6,11 @@ use super::periodic::Periodic;
 use super::rules::{BadRule, Rules};
 use super::slow::SlowLeak;
 use super::source::{Process, Source};
-use super::{Hooks, Monitor};
+use super::{Dumper, Hooks, Monitor};
+use crate::observe::Dump;
 use core::fmt;
 use core::time::Duration;
+use parking_lot::Mutex;
 
 /// Settings of a [`Monitor`].
 ///
@@ -72,10 +74,20 @@ impl MonitorBuilder {
         self
     }
 
-    /// Calls `dump` when a warning or worse is raised, within the limits of [`dump_gap`](Self::dump_gap) and
-    /// [`max_dumps_a_day`](Self::max_dumps_a_day), in the sample in which it is raised.
-    pub fn on_dump(mut self, dump: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.hooks.dump = Some(Box::new(dump));
+    /// Dumps who holds memory when a warning or worse is raised, in the same sample, and hands it to `write`: within the limits of
+    /// [`dump_gap`](Self::dump_gap) and [`max_dumps_a_day`](Self::max_dumps_a_day). The room for the dump is allocated here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ebbtide::observe::Monitor;
+    ///
+    /// let monitor = Monitor::builder().on_dump(|event, dump| eprintln!("{event}\n{dump}")).build()?;
+    /// # drop(monitor);
+    /// # Ok::<(), ebbtide::observe::BadRule>(())
+    /// ```
+    pub fn on_dump(mut self, write: impl Fn(&Event, &Dump) + Send + Sync + 'static) -> Self {
+        self.hooks.dump = Some(Dumper { write: Box::new(write), dump: Mutex::new(Dump::new()) });
         self
     }
 

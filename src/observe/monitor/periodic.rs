@@ -11,7 +11,7 @@ const PERIODS: usize = 3;
 /// The shortest period that is looked for, in windows: with fewer points a fold explains too much by chance.
 pub(super) const SHORTEST: usize = 4;
 /// Windows that must have been seen, however short the period: few points lie on a fold by chance.
-const LEAST: usize = 60;
+pub(super) const LEAST: usize = 60;
 /// The share of the variance that the fold of a new period must explain, and that of a known one.
 const FOUND: f64 = 0.6;
 const LOST: f64 = 0.3;
@@ -62,7 +62,8 @@ impl Periodic {
     }
 
     pub(super) fn is_around(self, period: Duration) -> bool {
-        period >= self.around * 2 / 3 && period <= self.around * 4 / 3
+        // None is longer than four thirds: see `longest`.
+        period >= self.around * 2 / 3
     }
 
     /// The longest period that is looked for, in windows.
@@ -164,5 +165,28 @@ impl Line {
 
     fn at(&self, index: usize) -> f64 {
         self.mean + self.slope * (index as f64 - self.middle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_period_is_kept_where_none_would_be_found() {
+        let mut state = 1_u64;
+        let mut noise = move || {
+            // xorshift64
+            for (left, by) in [(true, 13), (false, 7), (true, 17)] {
+                state ^= if left { state << by } else { state >> by };
+            }
+            state as f64 / u64::MAX as f64 - 0.5
+        };
+        let swing = |minute: u32| 10.0 * (f64::from(minute) / 30.0 * core::f64::consts::TAU).sin();
+        let values: Vec<_> = (0..120).map(|minute| 100.0 + swing(minute) + 27.0 * noise()).collect();
+        let known = Found { period: 30.0, percent: 20.0 };
+        assert_eq!(find(&values, 40, None), None);
+        let kept = find(&values, 40, Some(known)).expect("a known period");
+        assert!((kept.period - 30.0).abs() < 1.0, "{kept:?}");
     }
 }

@@ -3,7 +3,7 @@
 use super::alarm::{Alarm, Verdict};
 use super::burst::Lows;
 use super::event::{Change, Finding, Severity, Subject};
-use super::periodic::{Found, find};
+use super::periodic::{Found, LEAST, find};
 use super::rules::Rules;
 use super::slow::{Growth, growth};
 use super::windows::Windows;
@@ -31,8 +31,9 @@ pub(super) struct Watch {
     period: Option<Found>,
     /// The period that was found last, also when it is lost: what a hint is about.
     shown: Option<Found>,
-    /// The period by which growth is judged, in windows: the one found last, which stays while an alarm is on that began
-    /// with it. A leak bends the trend, and so hides the load that it hides behind.
+    /// The period by which growth is judged, in windows: the one found last, also when it is lost. A step or a leak bends the
+    /// trend, and so hides the load, which goes on all the same. And where it does not, a difference to an earlier time
+    /// shows growth as well as the value itself.
     load: Option<f64>,
     slow: Alarm,
     /// The slow-leak alarm began when no period was known.
@@ -88,8 +89,8 @@ impl Watch {
     }
 
     fn judge_slow(&mut self, at: Duration, rules: &Rules, pause: Duration, told: Told<'_>) {
-        if !self.slow.is_on() || self.is_plain {
-            self.load = self.period.map(|found| found.period);
+        if self.may_change_load() {
+            self.load = self.period.map(|found| found.period).or(self.load);
         }
         // Unknown growth is not quiet.
         let unknown = Growth { rate: 0.0, hold: f64::INFINITY };
@@ -111,10 +112,19 @@ impl Watch {
         settle(&mut self.slow, told, finding, |alarm| alarm.judge(at, verdict, patience));
     }
 
+    /// An alarm that began under a known load is judged by it until it is over.
+    fn may_change_load(&self) -> bool {
+        !self.slow.is_on() || self.is_plain
+    }
+
     /// Looks for a period in the windows that have closed. `means` is room for them.
     pub(super) fn search(&mut self, at: Duration, rules: &Rules, means: &mut Vec<f64>, told: Told<'_>) {
         self.is_due = false;
         self.windows.means(means);
+        if means.len() < LEAST && self.may_change_load() {
+            // There is nothing to compare with.
+            self.load = None;
+        }
         self.period = find(means, rules.periodic.longest(rules.window()), self.period);
         self.shown = self.period.or(self.shown);
         let Some(found) = self.shown else { return };

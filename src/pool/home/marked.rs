@@ -12,11 +12,13 @@ use super::lent::{Lent, Node, UNCHARGED};
 use crate::pool::audit;
 use crate::pool::books::{self, Event};
 use crate::pool::hooks::Judged;
+use crate::pool::records::{self, Taken, Why};
 use crate::raw::audit::Ticket;
 use crate::raw::lease::Lease;
 use crate::raw::unwind::caught;
 use crate::raw::watch::{self, Tag};
 use core::mem::size_of;
+use core::panic::Location;
 
 /// The bit in the charge of a marked node: whoever takes a charge for granted sees one look that something is to be settled.
 pub(super) const MARK: usize = 1 << (usize::BITS - 1);
@@ -33,6 +35,7 @@ pub(super) struct Mark {
 }
 
 const MARKED: u8 = 1;
+const RECORDED: u8 = 2;
 
 impl Mark {
     pub(super) fn is_set(self) -> bool {
@@ -49,18 +52,18 @@ extern "C" fn by_mark<T>(lent: &mut Lent<T>) -> Judged {
 impl<T: Send + 'static> Home<T> {
     /// Marks a lease that this thread has taken while its takes are watched.
     #[cold]
-    pub(crate) fn noted(&self, mut lease: Lease<Node<T>>) -> Lease<Node<T>> {
-        if let Some(tag) = watch::tag() {
-            self.mark(&mut lease, tag);
+    pub(crate) fn noted(&self, mut lease: Lease<Node<T>>, site: &'static Location<'static>) -> Lease<Node<T>> {
+        let (tag, why) = (watch::named(), records::wanted());
+        if tag.is_some() || why.is_some() {
+            self.mark(&mut lease.payload, tag, why, site);
         }
         watch::rest();
         lease
     }
 
-    fn mark(&self, node: &mut Node<T>, tag: &'static Tag) {
-        let lent = &mut node.payload;
+    fn mark(&self, lent: &mut Lent<T>, tag: Option<&Tag>, why: Option<Why>, site: &'static Location<'static>) {
         // A charge of a quarter of the address space has no room for a mark.
-        if !tag.is_named() || lent.charge & BITS != 0 {
+        if lent.charge & BITS != 0 {
             return;
         }
         if lent.charge == UNCHARGED {
@@ -68,10 +71,22 @@ impl<T: Send + 'static> Home<T> {
             let bytes = caught(|| self.measure(lent.value())).unwrap_or(size_of::<Node<T>>());
             lent.charge = UNPLACED | bytes.min(!BITS);
         }
-        books::count(tag.number(), Event::Taken, lent.charge & !BITS);
+        let bytes = lent.charge & !BITS;
+        let mut mark = Mark { flags: MARKED, ..Mark::default() };
+        if let Some(tag) = tag {
+            books::count(tag.number(), Event::Taken, bytes);
+            mark.tag = tag.number().to_ne_bytes();
+            mark.audit = audit::taken(tag.number(), self.id).map_or(0, Ticket::word).to_ne_bytes();
+        }
+        if let Some(why) = why {
+            let pool = (self.settings.name, self.settings.class_bytes as u64);
+            let taken = Taken { pool, bytes, tag: tag.map_or("", Tag::name), site };
+            if records::add(lent.address(), why, taken) {
+                mark.flags |= RECORDED;
+            }
+        }
         lent.charge |= MARK;
-        let audit = audit::taken(tag.number(), self.id).map_or(0, Ticket::word);
-        lent.mark = Mark { flags: MARKED, tag: tag.number().to_ne_bytes(), audit: audit.to_ne_bytes() };
+        lent.mark = mark;
         lent.judge = by_mark;
     }
 }
@@ -91,10 +106,29 @@ impl<T> Lent<T> {
         self.judge = self.judge_of_home();
         let bytes = self.charge & !BITS;
         self.charge = if self.charge & UNPLACED == 0 { bytes } else { UNCHARGED };
+        if mark.flags & RECORDED != 0 {
+            records::remove(self.address());
+        }
         let tag = u16::from_ne_bytes(mark.tag);
+        if tag == 0 {
+            return;
+        }
         books::count(tag, event, bytes);
         if let Some(ticket) = Ticket::from_word(u32::from_ne_bytes(mark.audit)) {
             audit::back(ticket, tag, self.home().id);
         }
+    }
+
+    /// Notes a word, if the lease is on record.
+    #[inline]
+    pub(crate) fn touch(&self, crumb: &'static str) {
+        if self.mark.flags & RECORDED != 0 {
+            records::touch(self.address(), crumb);
+        }
+    }
+
+    /// Where it lies: the same as long as its node does.
+    fn address(&self) -> usize {
+        core::ptr::from_ref(self).addr()
     }
 }
