@@ -23,6 +23,8 @@ mod monitor;
 mod pprof;
 mod snapshot;
 mod text;
+#[cfg(feature = "observe")]
+mod told;
 
 pub use crate::pool::Imbalance;
 pub use crate::pool::records::LeaseRecord;

@@ -141,7 +141,7 @@ async fn what_is_taken_under_a_tag_is_on_every_page() {
     let pool = Pool::new(|| Vec::<u8>::with_capacity(1 << 20));
     let lease = tagged("holds <much>", || pool.get());
     let (_, page) = get("/debug/ebbtide").await;
-    let row = page.lines().find(|line| line.contains("<tr data-key=\"tag holds &lt;much&gt;\"")).expect("a row");
+    let row = page.lines().find(|line| line.contains("data-key=\"tag holds &lt;much&gt;\"")).expect("a row");
     assert!(row.contains("<td class=\"n\">1.0 MiB</td><td class=\"n\">1</td>"), "{row}");
     for (path, line) in [
         ("json", "\"tag\":\"holds <much>\""),
@@ -267,7 +267,12 @@ async fn an_alarm_is_shown_where_an_interceptor_leaks() {
         page.contains("<li class=\"warning\"><b>slow leak</b>: tag keeps &lt;b&gt;it all&lt;/b&gt; grows by"),
         "{page}"
     );
+    assert!(page.contains("<tr class=\"warning\" data-key=\"tag keeps"), "its row stands out");
     assert!(page.contains("<h2>Imbalances"), "each request ended while it was out");
+    let (_, text) = ask(router.clone(), Method::GET, Some("localhost"), "/debug/ebbtide/metrics").await;
+    let on = text.lines().find_map(|line| line.strip_prefix("ebbtide_alarms{rule=\"slow leak\"} ")).expect("a gauge");
+    assert_ne!(on, "0");
+    assert!(text.contains("\nebbtide_alarms_raised_total{rule=\"burst\"} 0\n"), "{text}");
     let (_, json) = ask(router, Method::GET, Some("localhost"), "/debug/ebbtide/json").await;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let alarms = json["alarms"].as_array().unwrap();

@@ -179,10 +179,18 @@ fn each_size_class_of_a_buffer_pool_has_an_entry_with_its_own_bytes() {
     assert_eq!([kept[0].stats.live, kept[1].stats.live], [2, 1]);
     let sum: u64 = entries.iter().map(|entry| entry.stats.charged_bytes).sum();
     assert_eq!(sum, buffers.stats().charged_bytes);
-    assert!(kept[0].idle_bytes() == kept[0].outstanding_bytes() && kept[0].idle_bytes() > small_bytes);
+    assert_eq!([kept[0].idle_bytes(), kept[0].outstanding_bytes()], [small_bytes; 2]);
     assert_eq!(kept[1].idle_bytes(), 0);
     drop((small, large));
     assert_eq!(pools("by class").iter().map(PoolEntry::outstanding_bytes).sum::<u64>(), 0);
+}
+
+#[test]
+fn buffers_beyond_the_bounds_count_while_they_are_out() {
+    let buffers = BufferPool::builder().name("beyond").max_idle_bytes(1 << 20).build();
+    let held: Vec<_> = (0..10).map(|_| buffers.get(1 << 19)).collect();
+    assert_eq!(pools("beyond").iter().map(PoolEntry::outstanding_bytes).sum::<u64>(), 10 << 19);
+    drop(held);
 }
 
 #[test]

@@ -50,7 +50,10 @@ impl<Req: 'static, Res: 'static> DynChain<Req, Res> {
 }
 
 /// What a [`DynChain`] consists of.
-pub struct DynLinks<Req, Res>(Vec<(Box<dyn Erased<Req, Res>>, &'static Tag)>);
+pub struct DynLinks<Req, Res>(Vec<Entry<Req, Res>>);
+
+/// An interceptor, and the tag under which it runs.
+type Entry<Req, Res> = (Box<dyn Erased<Req, Res>>, &'static Tag);
 
 impl<Req, Res> Default for DynLinks<Req, Res> {
     fn default() -> Self {
@@ -133,6 +136,7 @@ impl Reset for DynStates {
         verdict
     }
 
+    /// A box tells the size of its value too.
     fn retained_bytes(&self) -> usize {
         sum(self.0.iter().map(|(state, _)| state.retained_bytes()))
     }

@@ -190,7 +190,7 @@ pub struct DumpDiff {
 
 fn more(after: u64, before: u64) -> i64 {
     // Bytes and counts are below 2^63.
-    after.wrapping_sub(before).cast_signed()
+    after.wrapping_sub(before) as i64
 }
 
 fn sort(rows: &mut Vec<Growth>) {

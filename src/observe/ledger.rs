@@ -60,21 +60,24 @@ pub struct PoolEntry {
 }
 
 impl PoolEntry {
-    /// Bytes of what is idle: all of them are charged, and of values of different sizes the mean is taken.
+    /// Bytes of what is idle: of buffers of a size class their size, of other values the mean of what is charged.
     #[must_use]
     pub fn idle_bytes(&self) -> u64 {
-        self.part(self.stats.idle)
+        self.bytes_of(self.stats.idle)
     }
 
-    /// Bytes of what is on lease, as [`idle_bytes`](Self::idle_bytes) counts them: as charged when they were last idle.
+    /// Bytes of what is on lease, as [`idle_bytes`](Self::idle_bytes) counts them. So a buffer of a size class counts also beyond
+    /// the pool's bounds, and another value not before it is charged.
     #[must_use]
     pub fn outstanding_bytes(&self) -> u64 {
-        self.stats.charged_bytes - self.idle_bytes()
+        self.bytes_of(self.stats.outstanding())
     }
 
-    /// The bytes of so many of the values.
-    fn part(&self, values: u64) -> u64 {
+    fn bytes_of(&self, values: u64) -> u64 {
         let PoolStats { live, charged_bytes, .. } = self.stats;
+        if self.class_bytes != 0 {
+            return self.class_bytes.saturating_mul(values);
+        }
         let part = u128::from(charged_bytes) * u128::from(values.min(live)) / u128::from(live.max(1));
         // At most all of them.
         part as u64

@@ -66,8 +66,8 @@ const RECENT: usize = 64;
 /// Watches who holds memory, and raises an alarm by rule: a [slow leak](SlowLeak), a [burst](Burst), a [period](Periodic).
 ///
 /// The caller's timer takes samples, by [`sample_at`](Self::sample_at) or `sample_every` (feature `tokio`): four a second are meant, at least
-/// one in 15 seconds is needed. Each sample reads every tag's bytes on lease, every pool's bytes, and those that
-/// all pools of the process keep. All times follow from the instants that the caller gives: a clock that steps back, jumps ahead or stops
+/// one in 15 seconds is needed. Each sample reads every tag's bytes on lease, every pool's bytes, and those of
+/// all pools of the process. All times follow from the instants that the caller gives: a clock that steps back, jumps ahead or stops
 /// delays an alarm, and raises none. A value that falls to nothing (a restart) begins anew.
 ///
 /// **Events.** What changes about an alarm is handed to [`on_event`](MonitorBuilder::on_event), written as an event of `tracing` (with that
@@ -100,16 +100,19 @@ struct Inner {
     board: Mutex<Board>,
 }
 
+type Tell = Box<dyn Fn(&Event) + Send + Sync>;
+type Write = Box<dyn Fn(&Event, &Dump) + Send + Sync>;
+
 /// Whom events are told.
 #[derive(Default)]
 struct Hooks {
-    tell: Vec<Box<dyn Fn(&Event) + Send + Sync>>,
+    tell: Vec<Tell>,
     dump: Option<Dumper>,
 }
 
 /// Who writes dumps, and the room for one.
 struct Dumper {
-    write: Box<dyn Fn(&Event, &Dump) + Send + Sync>,
+    write: Write,
     dump: Mutex<Dump>,
 }
 
@@ -222,6 +225,11 @@ impl Board {
         }
     }
 }
+
+/// The examples of the page that tells the whole story.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/finding-a-leak.md")]
+mod story {}
 
 impl Default for Monitor {
     fn default() -> Self {

@@ -17,7 +17,7 @@ pub fn at_exit(last: Last) {
 }
 
 extern "C" fn ends() {
-    let code = LAST.get().and_then(|last| caught(last)).flatten();
+    let code = LAST.get().and_then(caught).flatten();
     if let Some(code) = code {
         // SAFETY: nothing of this process runs after it.
         unsafe { libc::_exit(code) }

@@ -10,9 +10,10 @@ use std::time::Instant;
 pub enum Subject {
     /// What is on lease under a tag.
     Tag(&'static str),
-    /// What a pool lends and keeps. Pools of one name are one subject.
+    /// What a pool lends and keeps. Pools of one name are one subject, and so are the size classes of a buffer pool. Leases beyond a
+    /// pool's bounds are counted by their mean size when they are made.
     Pool(&'static str),
-    /// What all pools of the process keep.
+    /// What all pools of the process lend and keep.
     Process,
 }
 

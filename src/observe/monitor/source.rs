@@ -1,8 +1,8 @@
 //! Where the monitor reads.
 
 use super::event::Subject;
-use crate::observe::{Ledger, Reclaims};
-use crate::pool::process_bytes;
+use crate::observe::{Ledger, PoolEntry, Reclaims};
+use crate::pool::PoolStats;
 use core::time::Duration;
 
 /// What the monitor reads in each sample. Any closure that hands out values is one, so that rules can be tried on a
@@ -42,8 +42,8 @@ impl<F: FnMut(&mut dyn FnMut(Subject, u64)) + Send> Source for F {
     }
 }
 
-/// The books of this process: each tag's bytes on lease, each pool's bytes, what all pools keep, and how long trims and
-/// requests' reclaims took.
+/// The books of this process: each tag's bytes on lease, each pool's bytes, all pools' bytes, and how long trims and requests'
+/// reclaims took.
 #[derive(Debug)]
 pub(super) struct Process {
     reclaims: Reclaims,
@@ -59,8 +59,13 @@ impl Source for Process {
     fn read(&mut self, note: &mut dyn FnMut(Subject, u64)) {
         let ledger = Ledger::process();
         ledger.each_tag(|entry| note(Subject::Tag(entry.tag), entry.outstanding_bytes));
-        ledger.each_pool(|entry| note(Subject::Pool(entry.pool), entry.stats.charged_bytes));
-        note(Subject::Process, process_bytes() as u64);
+        let mut all = 0_u64;
+        ledger.each_pool(|entry| {
+            let bytes = bytes(entry);
+            note(Subject::Pool(entry.pool), bytes);
+            all = all.saturating_add(bytes);
+        });
+        note(Subject::Process, all);
     }
 
     fn pause(&mut self) -> Duration {
@@ -68,4 +73,12 @@ impl Source for Process {
         let recent = now.since(&core::mem::replace(&mut self.reclaims, now));
         recent.trims.percentile(99).max(recent.requests.percentile(99))
     }
+}
+
+/// What a pool lends and keeps, in bytes. Leases beyond its bounds are not charged to it: they count as buffers of their class, or
+/// as values are on the average when they are made.
+fn bytes(entry: &PoolEntry) -> u64 {
+    let PoolStats { live, charged_bytes, made, made_bytes, .. } = entry.stats;
+    let each = if entry.class_bytes > 0 { entry.class_bytes } else { made_bytes / made.max(1) };
+    live.saturating_mul(each).max(charged_bytes)
 }
