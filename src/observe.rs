@@ -1,6 +1,16 @@
 //! Who holds memory: the process's books, by tag and by pool.
 //!
 //! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
+//!
+//! | to | take |
+//! |---|---|
+//! | give what is taken a name | [`tagged`]; interceptors and background tasks have one already |
+//! | read the books, or print them | [`Ledger`], [`Dump`], [`DumpDiff`] |
+//! | find what does not come back | [`LeakDetector`] in production, [`LeakScope`] in tests |
+//! | hear of leaks, bursts and periods | `Monitor` (feature `observe`) |
+//! | look at all of it in a browser | `Console` (feature `console`) |
+//! | hand it to Prometheus, or to the `metrics` facade | [`Snapshot`], whose `record` wants the feature `metrics` |
+//! | hand it to `go tool pprof` | `Profile` (feature `observe`) |
 
 #[cfg(feature = "console")]
 mod console;
