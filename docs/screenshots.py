@@ -56,7 +56,7 @@ class Page:
             if message.get("id") == self.calls:
                 return message["result"]
 
-    def open(self, url, scheme, size=(1200, 1400)):
+    def open(self, url, scheme, size=(1200, 1000)):
         width, height = size
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])

@@ -1,6 +1,13 @@
 //! Who holds memory: the process's books, by tag and by pool.
 //!
 //! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
+//!
+//! | question | answer |
+//! |---|---|
+//! | who holds how much? | [`Ledger`], as a table [`Dump`], what grew between two of them [`DumpDiff`] |
+//! | under whose name? | [`tagged`], [`tagged_future`]; interceptors and background tasks have theirs by themselves |
+//! | which request left something out? | [`Ledger::each_imbalance`] |
+//! | where was it taken? | [`LeakDetector`] in production, [`LeakScope`] in tests |
 
 #[cfg(feature = "console")]
 mod console;
@@ -16,6 +23,8 @@ mod monitor;
 mod pprof;
 mod snapshot;
 mod text;
+#[cfg(feature = "observe")]
+mod told;
 
 pub use crate::pool::Imbalance;
 pub use crate::pool::records::LeaseRecord;

@@ -269,6 +269,10 @@ async fn an_alarm_is_shown_where_an_interceptor_leaks() {
     );
     assert!(page.contains("<tr class=\"warning\" data-key=\"tag keeps"), "its row stands out");
     assert!(page.contains("<h2>Imbalances"), "each request ended while it was out");
+    let (_, text) = ask(router.clone(), Method::GET, Some("localhost"), "/debug/ebbtide/metrics").await;
+    let on = text.lines().find_map(|line| line.strip_prefix("ebbtide_alarms{rule=\"slow leak\"} ")).expect("a gauge");
+    assert_ne!(on, "0");
+    assert!(text.contains("\nebbtide_alarms_raised_total{rule=\"burst\"} 0\n"), "{text}");
     let (_, json) = ask(router, Method::GET, Some("localhost"), "/debug/ebbtide/json").await;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let alarms = json["alarms"].as_array().unwrap();

@@ -60,6 +60,6 @@ fn the_facade_gets_what_the_text_says() {
         found.insert(format!("{}{labels}", key.name()), value);
     }
     assert_eq!(found, text(&snapshot));
-    assert_eq!(found["ebbtide_in_use_bytes"], 600);
+    assert_eq!(found["ebbtide_in_use_bytes"], 300 + 3 * 4096);
     assert_eq!(found["ebbtide_tag_taken_total{tag=\"auth\"}"], 7);
 }

@@ -159,6 +159,21 @@ fn the_sites_of_a_tag_share_its_numbers_by_what_was_sampled_there() {
 }
 
 #[test]
+fn a_size_class_stands_below_its_pool() {
+    let mut snapshot = Snapshot::new();
+    let mut entry = pool("buffers", 3, 1, 300);
+    entry.class_bytes = 4096;
+    snapshot.add_pool(&entry);
+    let mut profile = Profile::new(&snapshot);
+    let here = Location::caller();
+    profile.add_lease("", ("buffers", 4096), here, 4096);
+    let (_, stacks) = read(&written(&profile));
+    let site = format!("{}:{}", here.file(), here.line());
+    assert_eq!(stacks[&stack(&[&site, "4096 bytes", "buffers"])], [0, 0, 2, 8192, 0, 0, 0]);
+    assert_eq!(stacks[&stack(&["4096 bytes", "buffers"])], [0, 0, 0, 0, 4096, 3000, 0]);
+}
+
+#[test]
 fn a_sampled_lease_without_a_tag_stands_under_none() {
     let snapshot = sample();
     let mut profile = Profile::new(&snapshot);

@@ -1,6 +1,6 @@
 //! The text that Prometheus scrapes: its form, and what `promtool` says of it.
 
-use ebbtide::observe::{Ledger, PoolEntry, Snapshot, TagEntry};
+use ebbtide::observe::{Ledger, Monitor, PoolEntry, Snapshot, TagEntry};
 use ebbtide::{DropReason, Pool};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -133,10 +133,12 @@ fn promtool_accepts_the_text() {
     let mut snapshot = Snapshot::new();
     snapshot.take(&Ledger::process());
     snapshot.add_tag(&tag("auth \"v2\"", 1, 100));
+    let mut text = text(&snapshot);
+    Monitor::new().write_prometheus(&mut text).unwrap();
     let mut promtool = Command::new("promtool");
     promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut promtool = promtool.spawn().unwrap();
-    promtool.stdin.take().unwrap().write_all(text(&snapshot).as_bytes()).unwrap();
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
     assert!(output.status.success() && said.is_empty(), "{said}");

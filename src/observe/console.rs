@@ -36,7 +36,7 @@ const PATH: &str = "/debug/ebbtide";
 /// | (itself) | the overview, for people; tables without JavaScript, charts with it |
 /// | `/json` | the same numbers, for programs |
 /// | `/dump` | the table of [`Dump`], as text |
-/// | `/metrics` | Prometheus text: [`Snapshot::write_prometheus`] |
+/// | `/metrics` | Prometheus text: [`Snapshot::write_prometheus`], [`Monitor::write_prometheus`] |
 /// | `/pprof` | a profile for `go tool pprof`: [`Profile`] |
 ///
 /// **It is meant for a private port**: a listener on localhost or in a network of operators, not the one that clients reach. It shows
@@ -225,6 +225,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let mut text = String::new();
     // A string takes everything.
     let _ = shared.read(|snapshot, _| snapshot.write_prometheus(&mut text));
+    let _ = shared.monitor.as_ref().map(|monitor| monitor.write_prometheus(&mut text));
     ([(header::CONTENT_TYPE, Snapshot::PROMETHEUS)], text)
 }
 

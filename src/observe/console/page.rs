@@ -40,13 +40,13 @@ fn write_body(out: &mut String, view: &View<'_>, path: &str, now: SystemTime) ->
     figures(out, &sums, retained)?;
     alarms(out, view.alarms.as_deref().unwrap_or_default())?;
     out.write_str(
-        "<section id=\"chart\" hidden><h2>In use, over what is retained<small></small></h2><div></div>\
+        "<section id=\"chart\" hidden><h2>In use, and what is retained<small></small></h2><div></div>\
          <p><span></span><span>now</span></p></section>\n<noscript><section>Charts need JavaScript; the tables do not.</section></noscript>\n",
     )?;
     tags(out, snapshot, view.alarms.as_deref().unwrap_or_default())?;
-    pools(out, snapshot)?;
     leases(out, view.leases.unwrap_or_default())?;
     imbalances(out, &view.imbalances)?;
+    pools(out, snapshot)?;
     out.write_str("</main>")
 }
 
@@ -267,7 +267,12 @@ struct PoolName<'a>(&'a str, u64);
 impl Display for PoolName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Text(self.0).fmt(f)?;
-        if self.1 == 0 { Ok(()) } else { write!(f, " of {}", Bytes(self.1)) }
+        match self.1 {
+            0 => Ok(()),
+            size if size % (1 << 20) == 0 => write!(f, " of {} MiB", size >> 20),
+            size if size % (1 << 10) == 0 => write!(f, " of {} KiB", size >> 10),
+            size => write!(f, " of {size} B"),
+        }
     }
 }
 
@@ -316,7 +321,7 @@ impl Display for Rate {
 
 #[cfg(test)]
 mod tests {
-    use super::{Age, Bytes, Rate, Text};
+    use super::{Age, Bytes, PoolName, Rate, Text};
 
     #[test]
     fn text_holds_no_markup() {
@@ -329,6 +334,8 @@ mod tests {
     fn numbers_are_as_people_read_them() {
         let bytes = [0, 1023, 1024, 1536, 100 << 10, 5 << 30, u64::MAX].map(|bytes| Bytes(bytes).to_string());
         assert_eq!(bytes, ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "100 KiB", "5.0 GiB", "16777216 TiB"]);
+        let sizes = [0, 64, 1280, 98_304, 3 << 20].map(|size| PoolName("a<b", size).to_string());
+        assert_eq!(sizes, ["a&lt;b", "a&lt;b of 64 B", "a&lt;b of 1280 B", "a&lt;b of 96 KiB", "a&lt;b of 3 MiB"]);
         let ages = [0, 119, 120, 7199, 7200].map(|seconds| Age(seconds).to_string());
         assert_eq!(ages, ["0 s", "119 s", "2 min", "119 min", "2 h"]);
         let rates = [(0, 0), (0, 5), (99_999, 1), (5, 0)].map(|(hits, misses)| Rate(hits, misses).to_string());
