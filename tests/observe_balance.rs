@@ -123,3 +123,16 @@ fn without_a_request_nothing_is_audited() {
     assert_eq!(imbalances("no request").0, 0);
     drop(lease);
 }
+
+#[test]
+fn a_request_that_leaves_more_out_than_one_count_holds_is_one_request() {
+    let scopes = Scopes::new();
+    let pool = Pool::new(|| ());
+    let request = scopes.begin();
+    let kept: Vec<_> = within(&request, || tagged("very many", || (0..5000).map(|_| pool.get()).collect()));
+    drop(request);
+    let (requests, kinds) = imbalances("very many");
+    assert_eq!((requests, kinds.len()), (1, 1));
+    assert_eq!((kinds[0].requests, kinds[0].values), (1, 5000));
+    drop(kept);
+}

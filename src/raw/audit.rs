@@ -172,17 +172,19 @@ impl Audits {
     /// Ends a request, and tells what is out.
     pub fn end(&self, ticket: Ticket, mut out: impl FnMut(Out)) {
         let block = &self.blocks[ticket.block()];
-        for entry in &block.entries {
-            if Key::of(entry.load(Ordering::Relaxed)).stamp() != ticket.stamp() {
-                continue;
-            }
-            let entry = entry.swap(0, Ordering::Relaxed);
-            let (key, values) = (Key::of(entry), count_of(entry));
-            if values > 0 {
+        let taken = block.entries.each_ref().map(|entry| {
+            let is_ours = Key::of(entry.load(Ordering::Relaxed)).stamp() == ticket.stamp();
+            if is_ours { entry.swap(0, Ordering::Relaxed) } else { 0 }
+        });
+        block.stamp.store(ticket.stamp(), Ordering::Relaxed);
+        for (at, key) in taken.map(Key::of).into_iter().enumerate() {
+            // A count that was full went on in another entry, as did one that two threads began at once.
+            let is_same = |entry: &&u64| Key::of(**entry) == key;
+            let values = taken.iter().filter(is_same).copied().map(count_of).sum();
+            if values > 0 && !taken[..at].iter().any(|entry| is_same(&entry)) {
                 out(Out { tag: key.tag(), pool: key.pool(), values });
             }
         }
-        block.stamp.store(ticket.stamp(), Ordering::Relaxed);
     }
 }
 
