@@ -84,10 +84,15 @@ pub(super) fn next_id() -> u32 {
 
 /// The name and the size class of a home that has not ended.
 pub(super) fn name_of(id: u32) -> Option<(&'static str, u64)> {
-    let homes = HOMES.lock();
-    let home = homes.values().filter_map(Weak::upgrade).find(|home| home.id() == id);
-    drop(homes);
-    home.map(|home| home.label())
+    let mut next = 0;
+    while let Some((address, home)) = after(next) {
+        next = address + 1;
+        // No lock is held: this may be the last count of a home that ends, whose drop wants it.
+        if let Some(home) = home.upgrade().filter(|home| home.id() == id) {
+            return Some(home.label());
+        }
+    }
+    None
 }
 
 /// The first home at an address or beyond.
@@ -113,8 +118,8 @@ pub(super) fn finish() {
 
 #[cfg(test)]
 mod tests {
-    use super::{HOMES, add, finish_later};
-    use crate::Pool;
+    use super::{EndingThread, HOMES, Idle, add, finish_later, forget, name_of};
+    use crate::{Pool, PoolStats};
     use parking_lot::Mutex;
     use std::sync::Arc;
     use std::thread::{ThreadId, current};
@@ -153,5 +158,44 @@ mod tests {
         finish_later(&pool.home);
         add(&pool.home);
         assert!(!dropped.lock().contains(&current().id()));
+    }
+
+    /// A home of which the last count but that of who looks is given up while it is looked at.
+    struct Ending(Mutex<Option<Arc<Ending>>>);
+
+    impl Idle for Ending {
+        fn thread_ends(&self, _: &EndingThread) {}
+        fn close(&self) -> bool {
+            true
+        }
+        fn id(&self) -> u32 {
+            let last = self.0.lock().take();
+            drop(last);
+            u32::MAX
+        }
+        fn label(&self) -> (&'static str, u64) {
+            ("ending", 0)
+        }
+        fn own_stats(&self) -> PoolStats {
+            PoolStats::default()
+        }
+    }
+
+    impl Drop for Ending {
+        fn drop(&mut self) {
+            forget(self);
+        }
+    }
+
+    #[test]
+    fn a_home_that_ends_while_another_is_looked_for_ends_without_the_lock() {
+        let home = Arc::new(Ending(Mutex::default()));
+        *home.0.lock() = Some(Arc::clone(&home));
+        add(&home);
+        let weak = Arc::downgrade(&home);
+        drop(home);
+        // Under the lock it would wait for itself.
+        assert_eq!(name_of(u32::MAX - 1), None);
+        assert!(weak.upgrade().is_none());
     }
 }
