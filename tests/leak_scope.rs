@@ -143,3 +143,35 @@ fn a_watched_process_ends_badly_when_something_is_out() {
     let fine = run_watched("not_leaking");
     assert_eq!(fine.status.code(), Some(0), "{}", String::from_utf8_lossy(&fine.stderr));
 }
+
+#[test]
+fn scopes_that_end_in_another_order_each_look_at_their_own() {
+    let pool = Pool::new(String::new);
+    let (one, two) = (LeakScope::enter(), LeakScope::enter());
+    assert_eq!(said(one), None);
+    let lost = pool.get();
+    assert!(said(two).is_some_and(|text| text.starts_with("1 lease")), "it still looks");
+    drop(lost);
+    // And nothing of them is left.
+    let leaks = LeakScope::enter();
+    leaks.check();
+    drop(pool.get());
+}
+
+#[test]
+#[ignore = "leaks in a panic, for the test below"]
+fn leaking_in_a_panic() {
+    let pool = Pool::new(String::new);
+    let _leaks = LeakScope::enter();
+    forget(pool.get());
+    panic!("the test's own");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_leak_that_cannot_be_told_in_a_panic_does_not_abort() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    process.args(["--exact", "leaking_in_a_panic", "--ignored", "--nocapture"]).stderr(full);
+    assert_eq!(process.output().unwrap().status.code(), Some(101));
+}

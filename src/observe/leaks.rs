@@ -1,6 +1,7 @@
 //! Leases that do not come back: a sample of them in production, all of them in tests.
 
 use crate::pool::records::{self, LeaseRecord};
+use crate::raw::unwind::caught;
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
@@ -193,7 +194,8 @@ impl Drop for LeakScope {
         let mut text = format!("{} {} out:", left.len(), if left.len() == 1 { "lease is" } else { "leases are" });
         left.iter().for_each(|lease| text += &format!("\n  {lease}"));
         if panicking() {
-            eprintln!("{text}");
+            // A stderr that is full must not make it a second panic.
+            caught(|| eprintln!("{text}"));
         } else {
             panic!("{text}");
         }
@@ -228,20 +230,18 @@ pub struct LeakEntered {
 /// A thread's part in a scope.
 struct Entered {
     scope: u64,
-    before: u64,
     _here: PhantomData<*const ()>,
 }
 
 impl Entered {
     fn new(scope: Option<u64>) -> Self {
-        let (scope, before) = records::enter(scope);
-        Self { scope, before, _here: PhantomData }
+        Self { scope: records::enter(scope), _here: PhantomData }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        records::leave(self.before);
+        records::leave(self.scope);
     }
 }
 

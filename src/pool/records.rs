@@ -6,7 +6,7 @@ use crate::raw::exit::at_exit;
 use crate::raw::{sample, watch};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::count::{AtomicU64, AtomicUsize};
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::panic::Location;
 use core::time::Duration;
@@ -33,8 +33,10 @@ static NEXT_SCOPE: AtomicU64 = AtomicU64::new(WHOLE_PROCESS + 1);
 const WHOLE_PROCESS: u64 = 1;
 
 thread_local! {
-    /// The scope of this thread in which all leases are on record; 0 for none.
+    /// The scope of this thread in which all leases are on record; 0 for none. The last one of `SCOPES`.
     static SCOPE: Cell<u64> = const { Cell::new(0) };
+    /// Those that this thread has entered. They may be left in another order.
+    static SCOPES: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
     /// How often what is taken now was said to stay out.
     static FORGIVEN: Cell<usize> = const { Cell::new(0) };
 }
@@ -261,16 +263,25 @@ impl LeaseRecord {
     }
 }
 
-/// Puts all that this thread takes on record, in a new scope or one that is there, until `leave`. Returns the scope, and the
-/// one before.
-pub(crate) fn enter(scope: Option<u64>) -> (u64, u64) {
+/// Puts all that this thread takes on record, in a new scope or one that is there, until `leave`. Returns the scope.
+pub(crate) fn enter(scope: Option<u64>) -> u64 {
     let scope = scope.unwrap_or_else(|| NEXT_SCOPE.fetch_add(1, Relaxed));
     watch::watch();
-    (scope, SCOPE.replace(scope))
+    // In the destructors of a thread there may be no list any more.
+    let _ = SCOPES.try_with(|scopes| scopes.borrow_mut().push(scope));
+    SCOPE.set(scope);
+    scope
 }
 
-pub(crate) fn leave(before: u64) {
-    SCOPE.set(before);
+pub(crate) fn leave(scope: u64) {
+    let last = SCOPES.try_with(|scopes| {
+        let mut scopes = scopes.borrow_mut();
+        if let Some(at) = scopes.iter().rposition(|&entered| entered == scope) {
+            scopes.remove(at);
+        }
+        scopes.last().copied()
+    });
+    SCOPE.set(last.ok().flatten().unwrap_or(0));
     watch::unwatch();
 }
 
