@@ -265,6 +265,20 @@ fn detach_copies_up_to_the_threshold_and_passes_the_rest() {
 }
 
 #[test]
+fn a_buffer_beyond_the_bounds_that_a_panic_drops_finds_room_as_any_other() {
+    let pool = BufferPool::builder().max_idle_bytes(200).build();
+    let (within, beyond) = (pool.get(64), pool.get(64));
+    drop(within);
+    pool.clear();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _buffer = beyond;
+        panic!("in the middle");
+    }));
+    assert!(panicked.is_err());
+    assert_eq!((pool.stats().outstanding(), pool.stats().idle), (0, 1));
+}
+
+#[test]
 fn a_buffer_that_a_panic_drops_goes_back_and_shows_nothing() {
     for (secret, idle) in [(false, 1), (true, 0)] {
         let pool = BufferPool::builder().zero_on_return(secret).build();

@@ -228,3 +228,18 @@ fn dumps_keep_their_distance_in_time() {
     let taken = [0, 4, 5, 9, 10, 8].map(|second| dump.take_at(begin + Duration::from_secs(second)));
     assert_eq!((taken, dump.withheld()), ([true, false, true, false, true, false], 3));
 }
+
+#[test]
+fn a_buffer_under_a_tag_goes_back_in_a_panic_as_any_other() {
+    let buffers = BufferPool::new();
+    for tag in ["", "buffer in panic"] {
+        let mut buffer = if tag.is_empty() { buffers.get(100) } else { tagged(tag, || buffers.get(100)) };
+        buffer.extend_from_slice(b"half done");
+        let caught = catch_unwind(AssertUnwindSafe(move || {
+            let _buffer = buffer;
+            panic!("with a buffer");
+        }));
+        assert!(caught.is_err());
+        assert_eq!((buffers.stats().idle, books("buffer in panic").outstanding), (1, 0), "{tag}");
+    }
+}
