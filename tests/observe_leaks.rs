@@ -16,7 +16,7 @@ fn alone() -> MutexGuard<'static, ()> {
 fn one_lease_in_so_many_is_on_record_until_it_is_back() {
     let _alone = alone();
     let leaks = LeakDetector::new().with_sampling(256);
-    let pool = Pool::builder().name("sampled").max_idle(20_000).max_thread_idle(20_000).build(|| vec![0_u8; 8]);
+    let pool = Pool::builder().name("sampled").max_idle(20_000).build(|| vec![0_u8; 8]);
     // Made, and then found waiting: both are leases.
     for _ in 0..2 {
         let held: Vec<_> = (0..10_000).map(|_| pool.get()).collect();
@@ -126,4 +126,59 @@ fn backtraces_are_captured_where_asked_for() {
     let trace = leases[0].backtrace().expect("captured").to_string();
     assert!(trace.contains("backtraces_are_captured_where_asked_for"), "{trace}");
     drop(held);
+}
+
+#[test]
+fn new_buffers_are_sampled_as_often_as_values_and_whatever_was_looked_for_before() {
+    let _alone = alone();
+    let leaks = LeakDetector::new().with_sampling(256);
+    let (empty, buffers) = (Pool::new(String::new), BufferPool::builder().name("sampled buffers").build());
+    // A look that finds nothing may be the one that would be sampled.
+    for _ in 0..10_000 {
+        assert!(empty.try_get().is_none());
+    }
+    let held: Vec<_> = (0..10_000).map(|_| buffers.get(100)).collect();
+    let leases = leaks.leases(Instant::now());
+    let ours = leases.iter().filter(|lease| lease.pool() == "sampled buffers").count();
+    assert!((34..=40).contains(&ours), "{ours}");
+    drop(held);
+}
+
+#[test]
+fn behind_a_full_fence_as_many_are_sampled() {
+    let _alone = alone();
+    let leaks = LeakDetector::new().with_sampling(256);
+    let pool = Pool::builder().full_fence(true).build(String::new);
+    let sampled = (0..10_000).filter(|_| {
+        let lease = pool.get();
+        let is_on_record = !leaks.leases(Instant::now()).is_empty();
+        drop(lease);
+        is_on_record
+    });
+    let sampled = sampled.count();
+    assert!((34..=40).contains(&sampled), "{sampled}");
+}
+
+#[test]
+fn what_one_thread_takes_and_another_gives_back_is_sampled_too() {
+    let _alone = alone();
+    let leaks = LeakDetector::new().with_sampling(256).with_age(Duration::ZERO);
+    let pool = Pool::new(String::new);
+    let (send, receive) = std::sync::mpsc::sync_channel::<Pooled<String>>(1000);
+    let sampled = thread::scope(|threads| {
+        threads.spawn(|| receive.into_iter().for_each(drop));
+        let (mut sampled, mut now) = (0, Instant::now());
+        for _ in 0..200_000 {
+            let lease = pool.get();
+            for _ in 0..2 {
+                now += Duration::from_secs(1);
+                leaks.poll(now, |_| sampled += 1);
+            }
+            send.send(lease).unwrap();
+        }
+        drop(send);
+        sampled
+    });
+    // One in 256 is 781; takes between two looks that are near are not counted.
+    assert!((650..=782).contains(&sampled), "{sampled}");
 }

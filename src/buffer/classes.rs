@@ -11,7 +11,6 @@ use super::block::{Block, Leased};
 use super::rope::Gathered;
 use crate::pool::{AGE_EVERY, Budget, FixedHooks, Home, PoolDebug, PoolStats, Settings};
 use crate::raw::segment::{NoBuffer, Segment};
-use core::panic::Location;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -158,12 +157,8 @@ impl Classes {
             // Where there is no such class, or not any more, there will be none: then it is the passing home for good.
             line.get_or_init(|| Arc::clone(home));
         }
-        if let Some(lease) = home.take() {
-            return Ok(Leased::ending(lease.into_box()));
-        }
-        let lease = Home::lease_new(home, Block::new(size, classes.limits.secret, home, classes)?);
-        let is_noted = home.is_take_watched();
-        let lease = if is_noted { home.noted(lease, Location::caller()) } else { lease };
+        let make = || Ok(Home::lease_new(home, Block::new(size, classes.limits.secret, home, classes)?));
+        let lease = home.take_at_hand().map_or_else(|| home.take_beyond_or(make), Ok)?;
         Ok(Leased::ending(lease.into_box()))
     }
 

@@ -149,11 +149,22 @@ impl<T: Send + 'static> Home<T> {
     #[cold]
     #[track_caller]
     fn take_beyond(&self) -> Option<Lease<Node<T>>> {
+        self.take_beyond_or(|| Err(())).ok()
+    }
+
+    /// An idle node that this thread does not have at hand, or on the short way, or else what `make` makes.
+    #[cold]
+    #[track_caller]
+    pub(crate) fn take_beyond_or<E>(
+        &self,
+        make: impl FnOnce() -> Result<Lease<Node<T>>, E>,
+    ) -> Result<Lease<Node<T>>, E> {
+        // Asked once: it counts.
         if !self.is_take_watched() {
-            return self.take_slow();
+            return self.take_slow().map_or_else(make, Ok);
         }
-        let lease = self.take_watched()?;
-        Some(self.noted(lease, Location::caller()))
+        let lease = self.take_watched().map_or_else(make, Ok)?;
+        Ok(self.noted(lease, Location::caller()))
     }
 
     /// Whether the take that found the short way shut or nothing there is watched.

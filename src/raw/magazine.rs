@@ -51,6 +51,8 @@ pub struct Magazine<P> {
     tally: Tally,
     /// What the owner had taken at the last look of a trim.
     takes_seen: AtomicU64,
+    /// What the owner had taken when it last told `sample`. Only the owner's.
+    takes_told: AtomicU64,
     /// Nodes of other threads' magazines that the owner gathers before it hands them on. Only the owner's.
     batch: count::AtomicUsize,
 }
@@ -71,6 +73,7 @@ impl<P> Magazine<P> {
             list: UnsafeCell::new(List::new()),
             tally: Tally::new(depth),
             takes_seen: AtomicU64::new(0),
+            takes_told: AtomicU64::new(0),
             batch: count::AtomicUsize::new(1),
         }
     }
@@ -177,6 +180,14 @@ impl<P> Magazine<P> {
     /// Nodes taken out by the owner since the beginning.
     pub fn takes(&self) -> u64 {
         self.tally.takes()
+    }
+
+    /// Nodes taken out since the last call. For the owner.
+    pub fn new_takes(&self) -> u64 {
+        let takes = self.takes();
+        let told = self.takes_told.load(Ordering::Relaxed);
+        self.takes_told.store(takes, Ordering::Relaxed);
+        takes - told
     }
 
     /// Nodes waiting, as far as can be told from outside.

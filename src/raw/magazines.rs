@@ -6,6 +6,7 @@
 use super::barrier;
 use super::chain::{Chain, List, Node};
 use super::magazine::Magazine;
+use super::sample;
 use super::tally::Tally;
 use super::threads::{self, EndingThread, THREADS};
 use crate::sync::{AtomicPtr, AtomicUsize, MODELLED, Mutex, Ordering, yield_now};
@@ -138,6 +139,14 @@ impl<P> Magazines<P> {
         let node = unsafe { Magazine::with(this, (), |list, tally, ()| pop(list, tally)) }.ok().flatten()?;
         node.home.set(Some(this));
         Some(node)
+    }
+
+    /// Tells `sample` what was taken out of the magazine of the calling thread. Behind a full fence nothing is taken on the
+    /// short way, and each take is counted by itself.
+    pub fn sample(&self, magazine: &Magazine<P>) {
+        if !self.full_fence {
+            sample::tick(magazine.new_takes());
+        }
     }
 
     /// Takes a node out of the calling thread's magazine, if that wants no full fence.

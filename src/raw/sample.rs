@@ -1,7 +1,8 @@
 //! Which takes of a thread are looked at closely: about one in so many, found without a counter of its own.
 //!
-//! A magazine counts what is put in anyway. What makes this count pass a multiple of [`STEP`] goes the long way, and takes as
-//! many off the thread's own countdown; a take that finds nothing at hand takes one off. When the countdown has run down,
+//! A magazine counts what is put in and taken anyway. What makes the first count pass a multiple of [`STEP`] goes the long way, as
+//! does who fetches more values, and each takes what was taken since off the thread's own countdown; a take that finds nothing
+//! at hand takes one off. When the countdown has run down,
 //! the next takes go the long way, and after a random few of them comes the one that is looked at: so a thread that takes
 //! the same things in turn is not always looked at in the same place.
 
@@ -23,6 +24,8 @@ thread_local! {
     static LEFT: Cell<u64> = const { Cell::new(0) };
     /// Takes that pass before it, when the countdown has run down.
     static SKIPPED: Cell<Option<u32>> = const { Cell::new(None) };
+    /// How often it has run down again meanwhile: who has taken many at once is looked at as often later.
+    static AGAIN: Cell<u64> = const { Cell::new(0) };
     static CHANCE: Cell<u32> = const { Cell::new(0x9E37_79B9) };
 }
 
@@ -32,40 +35,51 @@ pub fn set_every(takes: u64) {
     EVERY.store(takes.saturating_add(STEP - 1) / STEP * STEP, Relaxed);
 }
 
-/// Counts `STEP` values that this thread has taken, on the short way, and given back.
+/// Counts values that this thread has taken on the short way.
 #[cold]
-pub fn tick() {
-    count_down(STEP);
+pub fn tick(takes: u64) {
+    count_down(takes);
     // Also where it ran down before, and a tag that ended has opened the short way again.
     if is_near() {
         watch::watch_next();
     }
 }
 
-/// Counts a take that found nothing at hand, and says whether it goes the long way.
+/// Counts a take that found nothing at hand, and says whether it goes the long way: now, or since the countdown ran down
+/// where no take was to come, as under a tag, or in a look that found nothing.
 #[inline]
 pub fn is_due_beyond() -> bool {
-    EVERY.load(Relaxed) != 0 && count_down(1)
+    if EVERY.load(Relaxed) == 0 {
+        return false;
+    }
+    // One that is near is chosen among takes like this one. Looks that find nothing do not add up.
+    if !is_near() {
+        count_down(1);
+    }
+    is_near()
 }
 
-/// Whether the one is to come now.
-fn count_down(takes: u64) -> bool {
+fn count_down(takes: u64) {
     let every = EVERY.load(Relaxed);
-    if every == 0 || SKIPPED.get().is_some() {
-        return false;
+    if every == 0 {
+        return;
     }
     // A thread that begins, and one for which there are fewer from now on.
     let left = match LEFT.get() {
         0 => every,
         left => left.min(every),
     };
-    let is_due = left <= takes;
-    LEFT.set(if is_due { every } else { left - takes });
-    if is_due {
-        // Two chances at once: all places come, and most often a near one, for each that passes costs the long way.
-        SKIPPED.set(Some(chance() & (chance() % AMONG)));
+    let Some(over) = takes.checked_sub(left) else { return LEFT.set(left - takes) };
+    LEFT.set(every - over % every);
+    AGAIN.set(AGAIN.get() + over / every + u64::from(is_near()));
+    if !is_near() {
+        choose();
     }
-    is_due
+}
+
+fn choose() {
+    // Two chances at once: all places come, and most often a near one, for each that passes costs the long way.
+    SKIPPED.set(Some(chance() & (chance() % AMONG)));
 }
 
 /// Whether takes go the long way, since one of them is to be looked at.
@@ -75,9 +89,17 @@ pub fn is_near() -> bool {
 
 /// Whether the take that goes the long way just now is the one.
 pub fn is_this() -> bool {
-    let skipped = SKIPPED.get();
-    SKIPPED.set(skipped.and_then(|skipped| skipped.checked_sub(1)));
-    skipped == Some(0) && EVERY.load(Relaxed) != 0
+    let Some(skipped) = SKIPPED.get() else { return false };
+    SKIPPED.set(skipped.checked_sub(1));
+    let is_wanted = EVERY.load(Relaxed) != 0;
+    if !is_wanted {
+        AGAIN.set(0);
+    }
+    if skipped == 0 && AGAIN.get() > 0 {
+        AGAIN.set(AGAIN.get() - 1);
+        choose();
+    }
+    skipped == 0 && is_wanted
 }
 
 /// A number by chance (George Marsaglia, "Xorshift RNGs", 2003), of this thread.
@@ -101,7 +123,7 @@ mod tests {
             let near = || SKIPPED.set(Some(1));
             watch::scoped(|_| near());
             assert!(watch::is_open() && is_near());
-            tick();
+            tick(STEP);
             assert!(!watch::is_open());
             is_this();
             is_this();
@@ -124,7 +146,7 @@ mod tests {
                     places.insert(take % 64);
                 }
             } else if take % STEP == 0 {
-                tick();
+                tick(STEP);
             }
         }
         assert!((950..=1000).contains(&looked), "{looked}");

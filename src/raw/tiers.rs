@@ -18,7 +18,6 @@ use super::chain::{Chain, Node};
 use super::depot::{Depot, Load, Push};
 use super::magazine::Magazine;
 use super::magazines::{Magazines, all_in, exchanged, try_push, try_push_short};
-use super::sample;
 use super::threads::{self, EndingThread};
 use super::watch;
 use crate::sync::{Ordering, count};
@@ -132,6 +131,9 @@ impl<P> Tiers<P> {
         let node = chain.pop()?;
         self.fetches.fetch_add(1, Ordering::Relaxed);
         node.home.set(magazine);
+        if let Some(magazine) = self.magazines.magazine(number) {
+            self.magazines.sample(magazine);
+        }
         if chain.len() > self.magazines.depth() {
             // Of chains that became one for lack of room: the others find what this thread may not have at hand.
             let kept = chain.split_off(self.magazines.depth());
@@ -213,7 +215,7 @@ impl<P> Tiers<P> {
         let is_foreign = node.home.get() != Some(this);
         let limit = if is_foreign { magazine.batch() } else { magazine.depth() };
         if !is_foreign && magazine.is_step() {
-            sample::tick();
+            node.payload.tiers().magazines.sample(magazine);
         }
         // SAFETY: the caller's promise, and as in `put_at_hand`.
         let put = unsafe {
