@@ -3,6 +3,7 @@
 use ebbtide::observe::{Imbalance, Ledger, tagged};
 use ebbtide::request::with_current;
 use ebbtide::{BufferPool, Pool, Pooled, RequestGuard, Scopes};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 fn imbalances(tag: &str) -> (u64, Vec<Imbalance>) {
@@ -135,4 +136,26 @@ fn a_request_that_leaves_more_out_than_one_count_holds_is_one_request() {
     assert_eq!((requests, kinds.len()), (1, 1));
     assert_eq!((kinds[0].requests, kinds[0].values), (1, 5000));
     drop(kept);
+}
+
+#[test]
+fn a_take_while_something_unwinds_does_not_poison_its_request() {
+    struct TakesInDrop(Pool<String>);
+    impl Drop for TakesInDrop {
+        fn drop(&mut self) {
+            drop(tagged("while unwinding", || self.0.get()));
+        }
+    }
+    let scopes = Scopes::new();
+    let request = scopes.begin();
+    within(&request, || {
+        let takes = TakesInDrop(Pool::new(String::new));
+        let caught = catch_unwind(AssertUnwindSafe(move || {
+            let _takes = takes;
+            panic!("with a value that takes in its drop");
+        }));
+        assert!(caught.is_err());
+    });
+    drop(request);
+    assert_eq!((scopes.stats().poisoned, imbalances("while unwinding").0), (0, 0));
 }

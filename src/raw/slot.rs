@@ -332,6 +332,21 @@ impl<C: Recycle> Pin<C> {
     }
 }
 
+impl<C: Recycle> Pin<C> {
+    /// Gives up a pin whose holder has only looked: it poisons nothing, whatever this thread panics for.
+    pub fn leave(self) {
+        ManuallyDrop::new(self).give_up();
+    }
+
+    /// For `leave` and the drop, one of which is the last that is done with the pin.
+    fn give_up(&mut self) {
+        // Release: publishes this pin's writes. Acquire: the last one sees those of all others, whose
+        // read-modify-writes form one release sequence with this one, and the owner's from its drop.
+        let before = self.slot.word.fetch_sub(PIN, Ordering::AcqRel);
+        Slot::given_up(&mut self.slot, Word(before - PIN), true);
+    }
+}
+
 impl<C: Recycle> Deref for Pin<C> {
     type Target = C;
     fn deref(&self) -> &C {
@@ -345,10 +360,7 @@ impl<C: Recycle> Drop for Pin<C> {
             // Relaxed: as in `Owner::poison`.
             self.slot.word.fetch_or(POISONED, Ordering::Relaxed);
         }
-        // Release: publishes this pin's writes. Acquire: the last one sees those of all others, whose
-        // read-modify-writes form one release sequence with this one, and the owner's from its drop.
-        let before = self.slot.word.fetch_sub(PIN, Ordering::AcqRel);
-        Slot::given_up(&mut self.slot, Word(before - PIN), true);
+        self.give_up();
     }
 }
 

@@ -20,8 +20,10 @@ pub(super) fn scope() -> Option<Scope> {
 
 /// Hands the account of the current request on, if it still runs. For the pools, which know of no request.
 pub(super) fn account(look: &mut dyn FnMut(&Account)) {
-    if let Some(scope) = scope() {
-        look(scope.account());
+    if let Some(pin) = CURRENT.with(Spot::enter) {
+        look(pin.audited());
+        // What a destructor takes while something unwinds says nothing of the request.
+        pin.leave();
     }
 }
 

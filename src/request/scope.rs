@@ -10,7 +10,7 @@ use super::local::{LocalBusy, LocalRef};
 use super::roll::{Enrolled, Kind, Tag};
 use crate::arena::Arena;
 use crate::buffer::BufferPool;
-use crate::pool::{Account, Node, Pool, Pooled, Reset};
+use crate::pool::{Node, Pool, Pooled, Reset};
 use crate::raw::held::Held;
 use crate::raw::parcels::Finish;
 use crate::raw::slot::{Handle, Pin, View};
@@ -72,10 +72,6 @@ impl Scope {
     #[allow(dead_code)] // Only a runtime spawns.
     pub(crate) fn enroll(&self, tag: &'static str) -> Enrolled {
         Enrolled::new(&self.pin.shared, tag, Kind::Task)
-    }
-
-    pub(super) fn account(&self) -> &Account {
-        self.pin.audited()
     }
 
     pub(super) fn into_parts(self) -> (Option<Arc<Tag>>, Pin<Content>) {
