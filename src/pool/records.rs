@@ -54,8 +54,10 @@ pub struct LeaseRecord {
     since: Option<Instant>,
     age: Duration,
     is_told: bool,
-    /// In which it is on record; 0 for a sample.
+    is_sampled: bool,
+    /// In which it is on record, and since when; 0 for none.
     scope: u64,
+    entered: Option<Instant>,
     backtrace: Option<Arc<Backtrace>>,
 }
 
@@ -70,7 +72,7 @@ pub(super) struct Taken {
 }
 
 impl LeaseRecord {
-    fn new(Taken { pool, bytes, tag, site }: Taken, scope: u64) -> Self {
+    fn new(Taken { pool, bytes, tag, site }: Taken, Why { scope, is_sampled }: Why) -> Self {
         Self {
             pool: pool.0,
             class_bytes: pool.1,
@@ -79,10 +81,12 @@ impl LeaseRecord {
             site,
             crumbs: [None; CRUMBS],
             // A sample is seen by the clock of whoever asks, which may be any.
-            since: (scope != 0).then(Instant::now),
+            since: None,
             age: Duration::ZERO,
             is_told: false,
+            is_sampled,
             scope,
+            entered: (scope != 0).then(Instant::now),
             backtrace: (BACKTRACES.load(Relaxed) > 0).then(|| Arc::new(Backtrace::force_capture())),
         }
     }
@@ -151,11 +155,11 @@ impl fmt::Display for LeaseRecord {
     }
 }
 
-/// Why a lease comes on record.
+/// Why a lease comes on record: in a scope, if that is not 0, or as a sample, or both.
 #[derive(Clone, Copy)]
-pub(super) enum Why {
-    Sampled,
-    Scope(u64),
+pub(super) struct Why {
+    scope: u64,
+    is_sampled: bool,
 }
 
 /// Whether the lease that was just taken the long way comes on record. To be asked once for each.
@@ -164,28 +168,33 @@ pub(super) fn wanted() -> Option<Why> {
     if FORGIVEN.get() > 0 {
         return None;
     }
-    match SCOPE.get() {
-        0 if watch::is_process() => Some(Why::Scope(WHOLE_PROCESS)),
-        0 => is_sampled.then_some(Why::Sampled),
-        scope => Some(Why::Scope(scope)),
-    }
+    let scope = match SCOPE.get() {
+        0 if watch::is_process() => WHOLE_PROCESS,
+        scope => scope,
+    };
+    (scope != 0 || is_sampled).then_some(Why { scope, is_sampled })
 }
 
 /// Puts the lease whose node lies at `address` on record, if there is room.
 #[cold]
 pub(super) fn add(address: usize, why: Why, taken: Taken) -> bool {
-    let scope = match why {
-        Why::Scope(scope) => scope,
-        Why::Sampled if SAMPLED.fetch_add(1, Relaxed) < SAMPLES => 0,
-        Why::Sampled => {
-            SAMPLED.fetch_sub(1, Relaxed);
-            UNRECORDED.fetch_add(1, Relaxed);
-            return false;
-        }
-    };
-    let record = Record::new(taken, scope);
+    let why = Why { is_sampled: why.is_sampled && has_room(), ..why };
+    if why.scope == 0 && !why.is_sampled {
+        return false;
+    }
+    let record = Record::new(taken, why);
     RECORDS.lock().get_or_insert_with(room).insert(address, record);
     true
+}
+
+/// Counts one more sample, if there is room.
+fn has_room() -> bool {
+    let has_room = SAMPLED.fetch_add(1, Relaxed) < SAMPLES;
+    if !has_room {
+        SAMPLED.fetch_sub(1, Relaxed);
+        UNRECORDED.fetch_add(1, Relaxed);
+    }
+    has_room
 }
 
 /// Twice what samples take, so that they never make it grow.
@@ -196,8 +205,15 @@ fn room() -> HashMap<usize, Record> {
 /// Strikes a lease off.
 #[cold]
 pub(super) fn remove(address: usize) {
-    let removed = RECORDS.lock().as_mut().and_then(|records| records.remove(&address));
-    if removed.is_some_and(|removed| removed.scope == 0) {
+    let removed = RECORDS.lock().as_mut().and_then(|records| {
+        let removed = records.remove(&address);
+        // Whoever looks passes all places, those of many leases that are gone too.
+        if records.capacity() > 8 * records.len().max(SAMPLES) {
+            records.shrink_to(2 * records.len().max(SAMPLES));
+        }
+        removed
+    });
+    if removed.is_some_and(|removed| removed.is_sampled) {
         SAMPLED.fetch_sub(1, Relaxed);
     }
 }
@@ -236,14 +252,14 @@ pub(crate) fn unrecorded() -> u64 {
 /// The samples that are on record, with their ages at `now`. One that is seen for the first time begins to age.
 pub(crate) fn samples(now: Instant) -> Vec<LeaseRecord> {
     let mut records = RECORDS.lock();
-    let samples = records.iter_mut().flat_map(HashMap::values_mut).filter(|record| record.scope == 0);
+    let samples = records.iter_mut().flat_map(HashMap::values_mut).filter(|record| record.is_sampled);
     samples.map(|record| record.aged(now).clone()).collect()
 }
 
 /// The samples that are older than `age` at `now`, each once; and how many are so old.
 pub(crate) fn newly_old(now: Instant, age: Duration) -> (Vec<LeaseRecord>, usize) {
     let (mut new, mut all) = (Vec::new(), 0);
-    for record in RECORDS.lock().iter_mut().flat_map(HashMap::values_mut).filter(|record| record.scope == 0) {
+    for record in RECORDS.lock().iter_mut().flat_map(HashMap::values_mut).filter(|record| record.is_sampled) {
         if record.aged(now).age > age {
             all += 1;
             if !core::mem::replace(&mut record.is_told, true) {
@@ -293,12 +309,14 @@ pub(crate) fn left_in(scope: u64) -> Vec<LeaseRecord> {
         records.retain(|_, record| {
             let is_left = record.scope == scope;
             if is_left {
-                left.push(record.aged(now).clone());
+                record.scope = 0;
+                let age = record.entered.map_or(Duration::ZERO, |entered| now.saturating_duration_since(entered));
+                left.push(Record { age, ..record.clone() });
             }
-            !is_left
+            record.is_sampled || !is_left
         });
     }
-    left.sort_by_key(|record| record.since);
+    left.sort_by_key(|record| record.entered);
     left
 }
 
