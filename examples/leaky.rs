@@ -11,7 +11,7 @@
 //! leak of 0.41 MB/s. So the rule of five minutes has to speak within two minutes of traffic. All that traffic is played as fast as the
 //! machine allows.
 
-use ebbtide::observe::{Change, Event, Ledger, Monitor, Profile, Rule, Snapshot, Subject, tagged};
+use ebbtide::observe::{Change, Event, LeakDetector, Ledger, Monitor, Profile, Rule, Snapshot, Subject, tagged};
 use ebbtide::{BufferPool, Chain, Interceptor, PooledBuf, Reset, Scope, Scopes, Verdict};
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -164,6 +164,7 @@ impl Server {
 fn leak(seed: u64, aloud: bool) -> Result<(), Box<dyn Error>> {
     let (seconds, rate, speed) = TRAFFIC;
     let guilty = mixed(seed) as usize % NAMES.len();
+    let detector = LeakDetector::new();
     let mut server = Server::new()?;
     let tick = Monitor::PERIOD;
     let ticks = seconds * speed * 4;
@@ -175,22 +176,29 @@ fn leak(seed: u64, aloud: bool) -> Result<(), Box<dyn Error>> {
     let named = server.tags(Rule::SlowLeak);
     println!("seed {seed:2}: {named:?} after {traffic:.0} s of traffic");
     let (first, table) = server.dumped.lock().expect("nobody panics with it").clone();
+    let leases = detector.leases(Instant::now());
+    let sites: BTreeSet<_> = leases.iter().map(|lease| (lease.tag(), lease.site().to_string())).collect();
     if aloud {
         server.print();
         println!("\n{table}");
+        println!("{} sampled leases are out, taken at {sites:?}", leases.len());
         let file = std::env::temp_dir().join("leaky.pb.gz");
         let mut snapshot = Snapshot::new();
         snapshot.take(&Ledger::process());
-        Profile::new(&snapshot).write(SystemTime::now(), File::create(&file)?)?;
+        let mut profile = Profile::new(&snapshot);
+        profile.add_leases(&leases);
+        profile.write(SystemTime::now(), File::create(&file)?)?;
         println!("profile: {}", file.display());
     }
     let others: Vec<_> =
         Rule::ALL.into_iter().filter(|&rule| rule != Rule::SlowLeak).flat_map(|rule| server.tags(rule)).collect();
-    // The rules on pools and on the process speak too; of tags, only this one may be named, and it heads the dump.
-    if named != BTreeSet::from([NAMES[guilty]]) || !others.is_empty() || first != NAMES[guilty] {
-        return Err(
-            format!("seed {seed}: {} leaks, and the monitor named {named:?} and {others:?}", NAMES[guilty]).into()
-        );
+    let guilty = NAMES[guilty];
+    // The rules on pools and on the process speak too; of tags, only this one may be named.
+    if named != BTreeSet::from([guilty]) || !others.is_empty() {
+        return Err(format!("seed {seed}: {guilty} leaks; named: {named:?}, {others:?}").into());
+    }
+    if first != guilty || sites.len() != 1 || !sites.iter().all(|(tag, _)| *tag == guilty) {
+        return Err(format!("seed {seed}: {guilty} leaks; dumped first: {first}; taken at: {sites:?}").into());
     }
     Ok(())
 }

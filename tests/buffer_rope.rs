@@ -39,6 +39,16 @@ fn a_small_part_is_copied_and_keeps_no_segment() {
 }
 
 #[test]
+fn a_whole_segment_that_is_shared_leaves_the_next_one_in_front() {
+    let pool = BufferPool::new();
+    let (mut rope, bytes) = rope(&pool);
+    let first = rope.copy_to_bytes(rope.chunk().len());
+    assert!(first == bytes[..4096] && !rope.chunk().is_empty());
+    assert!(rope.segments().all(|segment| !segment.is_empty()));
+    assert!(rope.into_contiguous() == bytes[4096..]);
+}
+
+#[test]
 fn a_part_of_a_secret_segment_is_shared_however_small() {
     let pool = BufferPool::builder().zero_on_return(true).build();
     let (mut rope, _) = rope(&pool);

@@ -2,7 +2,7 @@
 
 use ebbtide::intercept::Next;
 use ebbtide::observe::{Ledger, tagged};
-use ebbtide::{Around, Chain, DynChain, Ending, Interceptor, Pool, Pooled, Scope, Scopes};
+use ebbtide::{Around, Chain, DynAroundChain, DynChain, Ending, Interceptor, Pool, Pooled, Scope, Scopes};
 use std::convert::Infallible;
 use std::future::pending;
 use std::ops::ControlFlow;
@@ -138,6 +138,26 @@ async fn each_poll_of_an_interceptor_that_waits_is_under_its_name_and_the_handle
     ebbtide::observe::tagged_future(name, runner.run(request.scope(), 7, handler)).await.unwrap();
     drop(request);
     assert_eq!([taken("waits a"), taken("waits b"), taken("waits c"), taken(name)], [3, 3, 3, 2]);
+}
+
+#[tokio::test]
+async fn interceptors_chosen_at_run_time_are_under_their_names_where_some_wait() {
+    let pool = Pool::new(String::new);
+    let mut chain = DynAroundChain::default();
+    chain.push(Taking("dyn waits a", pool.clone())).push_around(Taking("dyn waits b", pool.clone()));
+    chain.push(Taking("dyn waits c", pool.clone()));
+    let request = Scopes::new().begin();
+    let handler = |number| {
+        let pool = pool.clone();
+        async move {
+            tokio::task::yield_now().await;
+            drop(pool.get());
+            Ok::<u32, Infallible>(number)
+        }
+    };
+    chain.around_runner().run(request.scope(), 7, handler).await.unwrap();
+    drop(request);
+    assert_eq!(["dyn waits a", "dyn waits b", "dyn waits c"].map(taken), [3, 3, 3]);
 }
 
 /// Takes a value when it is dropped.

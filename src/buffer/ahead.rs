@@ -83,6 +83,7 @@ mod tests {
         ahead.arrived(1);
         assert_eq!(bound.used(), 90_000 - BATCH);
         ahead.arrived(1);
+        assert_eq!(bound.used(), 90_000 - BATCH, "a new batch begins");
         drop(ahead);
         assert_eq!(bound.used(), 0);
     }
@@ -94,6 +95,8 @@ mod tests {
         let mut ahead = bound.reserve(500).unwrap();
         ahead.arrived(499);
         assert_eq!(bound.used(), 800);
+        ahead.arrived(1);
+        assert_eq!(bound.used(), 300);
         ahead.arrived(usize::MAX);
         assert_eq!(bound.used(), 300);
         drop((ahead, other));

@@ -154,8 +154,8 @@ impl Classes {
             Some(home) => (classes.begun(home, class), class_size(class)),
             None => (&classes.passing, bytes),
         };
-        let line = classes.by_line.get(bytes.saturating_sub(1) / LINE);
-        if let Some(line) = line.filter(|_| !Arc::ptr_eq(home, &classes.passing)) {
+        if let Some(line) = classes.by_line.get(bytes.saturating_sub(1) / LINE) {
+            // Where there is no such class, or not any more, there will be none: then it is the passing home for good.
             line.get_or_init(|| Arc::clone(home));
         }
         if let Some(lease) = home.take() {

@@ -7,7 +7,7 @@ use super::{Around, AroundLinks, Interceptor, Next};
 use crate::pool;
 use crate::pool::tagged::{PolledUnder, under};
 use crate::raw::unwind::caught;
-use crate::raw::watch::{Switch, Tag, UNTAGGED};
+use crate::raw::watch::{Switch, Tag};
 use crate::request::{Ending, Scope};
 use core::fmt;
 use core::future::{Future, pending};
@@ -50,21 +50,27 @@ pub type DynAroundChain<Req, Res> = Chain<DynAroundLinks<Req, Res>>;
 impl<Req: Send + 'static, Res: Send + 'static> DynAroundChain<Req, Res> {
     /// Adds an interceptor inside of those that are there.
     pub fn push<I: Interceptor<Req, Res>>(&mut self, interceptor: I) -> &mut Self {
-        self.links.0.push((Link::Passing(Box::new(interceptor)), &UNTAGGED));
+        let tag = pool::tag(interceptor.name());
+        self.links.0.push(Named { tag, link: Link::Passing(Box::new(interceptor)) });
         self
     }
 
     /// Adds an interceptor that waits, inside of those that are there.
     pub fn push_around<I: Around<Req, Res>>(&mut self, interceptor: I) -> &mut Self {
-        self.links.0.push((Link::Waiting(Box::new(interceptor)), &UNTAGGED));
+        let tag = pool::tag(interceptor.name());
+        self.links.0.push(Named { tag, link: Link::Waiting(Box::new(interceptor)) });
         self
     }
 }
 
-/// What a [`DynAroundChain`] consists of; each under its tag, which is found when the chain is made ready.
-pub struct DynAroundLinks<Req, Res>(Vec<Entry<Req, Res>>);
+/// What a [`DynAroundChain`] consists of.
+pub struct DynAroundLinks<Req, Res>(Vec<Named<Req, Res>>);
 
-type Entry<Req, Res> = (Link<Req, Res>, &'static Tag);
+/// An interceptor, and the tag that it runs under.
+struct Named<Req, Res> {
+    tag: &'static Tag,
+    link: Link<Req, Res>,
+}
 
 enum Link<Req, Res> {
     Passing(Box<dyn Erased<Req, Res>>),
@@ -88,7 +94,6 @@ type Answer<'a, Res> = Pin<Box<dyn Future<Output = Result<Res, Failed>> + Send +
 /// An interceptor that waits, and whose state has lost its type.
 trait ErasedAround<Req, Res>: Send + Sync {
     fn state(&self) -> Box<dyn State>;
-    fn name(&self) -> &'static str;
     fn describe(&self, description: &mut Description);
     fn around<'a>(
         &'a self,
@@ -105,14 +110,10 @@ impl<Req: Send + 'static, Res: Send + 'static, I: Around<Req, Res>> ErasedAround
         Box::new(I::State::default())
     }
 
-    fn name(&self) -> &'static str {
-        Around::name(self)
-    }
-
     fn describe(&self, description: &mut Description) {
         let mut order = Order::default();
         self.order(&mut order);
-        description.push::<I>(Around::name(self), size_of::<I::State>(), order);
+        description.push::<I>(self.name(), size_of::<I::State>(), order);
     }
 
     fn around<'a>(
@@ -137,7 +138,7 @@ impl<Req: Send + 'static, Res: Send + 'static, I: Around<Req, Res>> ErasedAround
 
 /// What is inside of an interceptor: the other links, and the handler.
 struct Rest<'a, Req, Res> {
-    links: &'a [Entry<Req, Res>],
+    links: &'a [Named<Req, Res>],
     states: &'a mut [(Box<dyn State>, Reached)],
     scope: &'a Scope,
     last: &'a mut (dyn ErasedLast<Req, Res> + 'a),
@@ -149,15 +150,15 @@ impl<Req: Send + 'static, Res: Send + 'static> Next<Req, Res> for Rest<'_, Req, 
     /// Passes those that do not wait, then hands the request to the first one that does, or to the handler.
     async fn run(self, mut request: Req) -> Result<Res, Failed> {
         let Self { links, states, scope, last } = self;
-        let waiting = links.iter().position(|(link, _)| matches!(link, Link::Waiting(_))).unwrap_or(links.len());
+        let waiting = links.iter().position(|named| matches!(named.link, Link::Waiting(_))).unwrap_or(links.len());
         let (outer, inner) = links.split_at(waiting);
         let (outer_states, inner_states) = states.split_at_mut(waiting);
         let mut answer = None;
-        for ((link, tag), (state, reached)) in outer.iter().zip(&mut *outer_states) {
+        for (Named { tag, link }, (state, reached)) in outer.iter().zip(&mut *outer_states) {
             let Link::Passing(link) = link else { continue };
             // Noted first: a `before` that panics has touched its state.
             *reached = Reached::Entered;
-            let before = under(Some(*tag), || link.before(&mut **state, scope, &mut request));
+            let before = under(Some(tag), || link.before(&mut **state, scope, &mut request));
             if let ControlFlow::Break(response) = before {
                 answer = Some(response);
                 break;
@@ -166,17 +167,16 @@ impl<Req: Send + 'static, Res: Send + 'static> Next<Req, Res> for Rest<'_, Req, 
         }
         let mut response = match (answer, inner.split_first(), inner_states.split_first_mut()) {
             (Some(response), ..) => response,
-            (None, Some(((Link::Waiting(link), tag), links)), Some(((state, reached), states))) => {
+            (None, Some((Named { tag, link: Link::Waiting(link) }, links)), Some(((state, reached), states))) => {
                 *reached = Reached::Entered;
-                let (tag, next) = (Some(*tag), Rest { links, states, scope, last });
-                let around = under(tag, || link.around(&mut **state, scope, request, next));
-                PolledUnder::new(tag, around).await?
+                let (tag, rest) = (Some(*tag), Rest { links, states, scope, last });
+                PolledUnder::new(tag, under(tag, || link.around(&mut **state, scope, request, rest))).await?
             }
             _ => last.run(request).await?,
         };
-        for ((link, tag), (state, reached)) in outer.iter().zip(outer_states).rev() {
+        for (Named { tag, link }, (state, reached)) in outer.iter().zip(outer_states).rev() {
             if let (Link::Passing(link), Reached::Passed) = (link, reached) {
-                under(Some(*tag), || link.after(&mut **state, scope, &mut response));
+                under(Some(tag), || link.after(&mut **state, scope, &mut response));
             }
         }
         Ok(response)
@@ -211,15 +211,15 @@ impl<Req: Send + 'static, Res: Send + 'static> AroundLinks<Req, Res> for DynArou
     type States = DynStates;
 
     fn states(&self) -> DynStates {
-        let state = |link: &Link<Req, Res>| match link {
+        let state = |named: &Named<Req, Res>| match &named.link {
             Link::Passing(link) => link.state(),
             Link::Waiting(link) => link.state(),
         };
-        DynStates(self.0.iter().map(|(link, _)| (state(link), Reached::No)).collect())
+        DynStates(self.0.iter().map(|named| (state(named), Reached::No)).collect())
     }
 
     fn describe(&self, description: &mut Description) {
-        for (link, _) in &self.0 {
+        for Named { link, .. } in &self.0 {
             match link {
                 Link::Passing(link) => link.describe(description),
                 Link::Waiting(link) => link.describe(description),
@@ -227,14 +227,8 @@ impl<Req: Send + 'static, Res: Send + 'static> AroundLinks<Req, Res> for DynArou
         }
     }
 
-    fn find_tags(&mut self) {
-        for (link, tag) in &mut self.0 {
-            *tag = pool::tag(match link {
-                Link::Passing(link) => link.name(),
-                Link::Waiting(link) => link.name(),
-            });
-        }
-    }
+    /// They are found when an interceptor is added.
+    fn find_tags(&mut self) {}
 
     async fn around<N: Next<Req, Res>>(
         &self,
@@ -260,12 +254,9 @@ impl<Req: Send + 'static, Res: Send + 'static> AroundLinks<Req, Res> for DynArou
             Link::Waiting(link) => link.ended(state, ending),
         };
         let mut panics = 0;
-        for ((link, tag), (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
-            let hear = || {
-                tags.to(tag);
-                tell(link, &mut **state);
-            };
-            if *reached != Reached::No && caught(hear).is_none() {
+        for (Named { tag, link }, (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
+            tags.to(tag);
+            if *reached != Reached::No && caught(|| tell(link, &mut **state)).is_none() {
                 panics += 1;
             }
         }

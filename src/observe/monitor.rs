@@ -226,6 +226,11 @@ impl Board {
     }
 }
 
+/// The examples of the page that tells the whole story.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/finding-a-leak.md")]
+mod story {}
+
 impl Default for Monitor {
     fn default() -> Self {
         Self::new()

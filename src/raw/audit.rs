@@ -14,7 +14,7 @@
 //! stamp, or nothing, and changes nothing; it needs to know of no end. A stamp comes again after a million requests of its
 //! block: a value that comes back just then is counted for the wrong one.
 
-use crate::sync::{AtomicU32, AtomicU64, MODELLED, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, MODELLED, Ordering, count};
 use core::fmt;
 
 /// Requests that are audited at once.
@@ -136,19 +136,19 @@ impl Block {
 pub struct Audits {
     blocks: Box<[Block]>,
     /// Where to look next for a free block.
-    next: AtomicU32,
+    next: count::AtomicUsize,
 }
 
 impl Audits {
     #[allow(clippy::new_without_default)] // It is no value, but a table.
     pub fn new() -> Self {
-        Self { blocks: (0..BLOCKS).map(|_| Block::new()).collect(), next: AtomicU32::new(0) }
+        Self { blocks: (0..BLOCKS).map(|_| Block::new()).collect(), next: count::AtomicUsize::new(0) }
     }
 
     /// A block for a request; `None` when none is found.
     pub fn begin(&self) -> Option<Ticket> {
-        let next = self.next.fetch_add(1, Ordering::Relaxed) as usize;
-        let mut looked = (0..LOOKS.min(BLOCKS)).map(|look| (next + look) % BLOCKS);
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut looked = (0..LOOKS.min(BLOCKS)).map(|look| next.wrapping_add(look) % BLOCKS);
         looked.find_map(|block| Some(Ticket::new(block, self.blocks[block].begin()?)))
     }
 

@@ -35,7 +35,9 @@ pub fn set_every(takes: u64) {
 /// Counts `STEP` values that this thread has taken, on the short way, and given back.
 #[cold]
 pub fn tick() {
-    if count_down(STEP) {
+    count_down(STEP);
+    // Also where it ran down before, and a tag that ended has opened the short way again.
+    if is_near() {
         watch::watch_next();
     }
 }
@@ -90,6 +92,24 @@ fn chance() -> u32 {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_countdown_that_ran_down_under_a_tag_is_not_forgotten() {
+        std::thread::spawn(|| {
+            crate::raw::threads::number();
+            let near = || SKIPPED.set(Some(1));
+            watch::scoped(|_| near());
+            assert!(watch::is_open() && is_near());
+            tick();
+            assert!(!watch::is_open());
+            is_this();
+            is_this();
+            watch::rest();
+            assert!(watch::is_open() && !is_near());
+        })
+        .join()
+        .unwrap();
+    }
 
     #[test]
     fn one_in_so_many_is_looked_at_and_not_always_in_the_same_place() {

@@ -60,6 +60,15 @@ impl AtomicU32 {
     ) -> Result<u32, u32> {
         self.seen().compare_exchange_weak(old, new, success, failure)
     }
+    pub(crate) fn compare_exchange(
+        &self,
+        old: u32,
+        new: u32,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u32, u32> {
+        self.seen().compare_exchange(old, new, success, failure)
+    }
     pub(crate) fn fetch_and(&self, value: u32, order: Ordering) -> u32 {
         self.seen().fetch_and(value, order)
     }
@@ -77,6 +86,9 @@ impl AtomicU64 {
     }
     pub(crate) fn store(&self, value: u64, order: Ordering) {
         self.seen().store(value, order);
+    }
+    pub(crate) fn swap(&self, value: u64, order: Ordering) -> u64 {
+        self.seen().swap(value, order)
     }
     pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
         self.seen().fetch_or(value, order)

@@ -1,6 +1,8 @@
 //! The models. Each is a test with the name that it prints and that `mutants` knows it by.
 
 #[cfg(loom)]
+mod audit;
+#[cfg(loom)]
 mod depot;
 #[cfg(loom)]
 mod gate;

@@ -114,8 +114,8 @@ impl RopeBytes {
     /// An empty buffer for the next `len` bytes, unless it is better to share their segment: if they lie in several, or are
     /// so few that they would pin much more than they are.
     pub(crate) fn room_for(&self, len: usize) -> Result<Option<PooledBuf>, NoBuffer> {
-        let shared = len == 0 || len <= self.first.len() && self.first.is_worth_sharing(len);
-        if shared { Ok(None) } else { self.first.try_beside(len) }
+        let is_shared = len <= self.first.len() && self.first.is_worth_sharing(len);
+        if is_shared { Ok(None) } else { self.first.try_beside(len) }
     }
 
     /// Takes off the next `len` bytes, which are in one piece.

@@ -6,6 +6,7 @@
 use super::{Handle, Owner, Pin, Recycle, Slot, pin};
 use crate::sync::Arc;
 use core::cell::Cell;
+use core::fmt;
 use core::ptr::NonNull;
 use std::thread::LocalKey;
 
@@ -74,5 +75,17 @@ impl<C> Drop for Back<C> {
     #[inline]
     fn drop(&mut self) {
         self.at.with(|spot| spot.0.set(self.before));
+    }
+}
+
+impl<C> fmt::Debug for View<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for Spot<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spot").field("is_noted", &self.0.get().is_some()).finish()
     }
 }

@@ -1,0 +1,85 @@
+//! Models of the audit of single requests: each value is back in time or out, and no request is charged with another's.
+
+use ebbtide::raw::audit::{Audits, Ticket};
+use loom::sync::Arc;
+use loom::thread;
+use loom_tests::model;
+
+const TAG: u16 = 3;
+const POOL: u32 = 7;
+
+/// Values that are out when the request ends.
+fn ended(audits: &Audits, ticket: Ticket) -> u64 {
+    let mut values = 0;
+    audits.end(ticket, |out| {
+        assert_eq!((out.tag, out.pool), (TAG, POOL));
+        values += out.values;
+    });
+    values
+}
+
+#[test]
+fn a_return_against_the_end() {
+    model("audit::a_return_against_the_end", &["in time", "out"], 3, |outcomes| {
+        let audits = Arc::new(Audits::new());
+        let ticket = audits.begin().unwrap();
+        assert!(audits.take(ticket, TAG, POOL));
+        let back = {
+            let audits = Arc::clone(&audits);
+            thread::spawn(move || audits.back(ticket, TAG, POOL))
+        };
+        let out = ended(&audits, ticket);
+        let in_time = back.join().unwrap();
+        assert_eq!(out, u64::from(!in_time), "back in time, or out");
+        outcomes.note(if in_time { "in time" } else { "out" });
+    });
+}
+
+#[test]
+fn a_late_return_leaves_the_next_request_alone() {
+    model("audit::a_late_return_leaves_the_next_request_alone", &["in time", "late"], 3, |outcomes| {
+        let audits = Arc::new(Audits::new());
+        let first = audits.begin().unwrap();
+        assert!(audits.take(first, TAG, POOL));
+        let back = {
+            let audits = Arc::clone(&audits);
+            thread::spawn(move || audits.back(first, TAG, POOL))
+        };
+        ended(&audits, first);
+        let next = audits.begin().expect("the only block is free again");
+        assert!(audits.take(next, TAG, POOL));
+        assert_eq!(ended(&audits, next), 1, "its own is out");
+        outcomes.note(if back.join().unwrap() { "in time" } else { "late" });
+    });
+}
+
+#[test]
+fn two_threads_of_a_request_count_together() {
+    model("audit::two_threads_of_a_request_count_together", &["both", "no room for one"], 3, |outcomes| {
+        let audits = Arc::new(Audits::new());
+        let ticket = audits.begin().unwrap();
+        let take = move |audits: &Audits| u64::from(audits.take(ticket, TAG, POOL));
+        let other = {
+            let audits = Arc::clone(&audits);
+            thread::spawn(move || take(&audits))
+        };
+        let taken = take(&audits) + other.join().unwrap();
+        assert!(taken > 0);
+        assert_eq!(ended(&audits, ticket), taken);
+        outcomes.note(if taken == 2 { "both" } else { "no room for one" });
+    });
+}
+
+#[test]
+fn a_block_is_one_requests_at_a_time() {
+    model("audit::a_block_is_one_requests_at_a_time", &["this", "the other"], 3, |outcomes| {
+        let audits = Arc::new(Audits::new());
+        let other = {
+            let audits = Arc::clone(&audits);
+            thread::spawn(move || audits.begin().is_some())
+        };
+        let this = audits.begin().is_some();
+        assert!(this != other.join().unwrap(), "one of them");
+        outcomes.note(if this { "this" } else { "the other" });
+    });
+}
