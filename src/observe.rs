@@ -2,15 +2,16 @@
 //!
 //! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
 //!
-//! | question | answer |
+//! | to | take |
 //! |---|---|
-//! | who holds how much? | [`Ledger`], as a table [`Dump`], what grew between two of them [`DumpDiff`] |
-//! | under whose name? | [`tagged`], [`tagged_future`]; interceptors and background tasks have theirs by themselves |
-//! | which request left something out? | [`Ledger::each_imbalance`] |
-//! | where was it taken? | [`LeakDetector`] in production, [`LeakScope`] in tests |
-//! | is it a leak, a burst, a period? | `Monitor` (feature `observe`) |
-//! | what does it look like? | `Console` in a browser (feature `console`), `Profile` in `go tool pprof` (feature `observe`) |
-//! | what do others hear of it? | [`Snapshot`], as Prometheus text and through the `metrics` facade (feature `metrics`) |
+//! | give what is taken a name | [`tagged`], [`tagged_future`]; interceptors and background tasks have one already |
+//! | read the books, or print them | [`Ledger`], [`Dump`], [`DumpDiff`] |
+//! | hear which request left something out | [`Ledger::each_imbalance`] |
+//! | find what does not come back | [`LeakDetector`] in production, [`LeakScope`] in tests |
+//! | hear of leaks, bursts and periods | `Monitor` (feature `observe`) |
+//! | look at all of it in a browser | `Console` (feature `console`) |
+//! | hand it to Prometheus, or to the `metrics` facade | [`Snapshot`], whose `record` wants the feature `metrics` |
+//! | hand it to `go tool pprof` | `Profile` (feature `observe`) |
 
 #[cfg(feature = "console")]
 mod console;

@@ -22,7 +22,7 @@ const AGE: Duration = Duration::from_secs(60);
 /// There is one of it in a process; a later one changes the settings of the first. Its drop ends the sampling; what is on
 /// record stays until it is back.
 ///
-/// **Cost**: two instructions for each lease, with a detector or without; with one, some thousand for one lease in 1,024. It looks at
+/// **Cost**: three instructions for each lease, with a detector or without; with one, some thousands for one lease in 1,024. It looks at
 /// 1,024 leases at once; while so many are out, none is added ([`unrecorded`](Self::unrecorded)).
 ///
 /// # Examples

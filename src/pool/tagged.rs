@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 ///
 /// The process keeps 1,022 names apart; what comes later is counted together, as `(others)`.
 ///
-/// **Cost**: some twenty instructions, and some sixty for each value that is taken. Values that are taken under no name cost nothing
-/// more for it.
+/// **Cost**: some twenty instructions, and some six hundred for each value that is taken in a request and given back: it is counted,
+/// and its request audited for it. Values that are taken under no name cost nothing more for it.
 ///
 /// # Examples
 ///

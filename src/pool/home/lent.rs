@@ -167,7 +167,13 @@ pub(crate) fn give_back<T: Send + 'static>(node: Box<Node<T>>, retained: usize) 
 #[inline(always)]
 pub(crate) fn give_back_fixed<T: Send + 'static>(node: Box<Node<T>>) {
     // One look for both: a marked charge is negative, and `UNCHARGED` is 0.
-    if (node.payload.charge as isize) > 0 { put(node) } else { drop(Lease::new(node)) }
+    if (node.payload.charge as isize) > 0 { put(node) } else { give_back_marked(node) }
+}
+
+#[cold]
+fn give_back_marked<T: Send + 'static>(mut node: Box<Node<T>>) {
+    node.payload.settle_if_marked(Event::Back);
+    if node.payload.charge == UNCHARGED { drop(Lease::new(node)) } else { put(node) }
 }
 
 impl<T: Send + 'static> Finish<Disposal> for Node<T> {
