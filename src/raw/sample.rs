@@ -63,7 +63,7 @@ fn count_down(takes: u64) -> bool {
     LEFT.set(if is_due { every } else { left - takes });
     if is_due {
         // Two chances at once: all places come, and most often a near one, for each that passes costs the long way.
-        SKIPPED.set(Some(chance() & chance() % AMONG));
+        SKIPPED.set(Some(chance() & (chance() % AMONG)));
     }
     is_due
 }
