@@ -8,6 +8,7 @@
 //! | [`buffers`] | bytes, and bodies of requests |
 //! | [`interceptors`] | middleware with state |
 //! | [`measuring`] | is it worth it here? |
+//! | [`watching`] | who holds memory, and who leaks it |
 //! | [`tuning`] | the knobs, and what tells that they should be turned |
 //! | [`when_not_to`] | read it first |
 //! | [`coming_from`] | `Vec`, `BytesMut`, other pools, bumpalo, Go |
@@ -26,5 +27,7 @@ pub mod pool {}
 pub mod requests {}
 #[doc = include_str!("../docs/guide/tuning.md")]
 pub mod tuning {}
+#[doc = include_str!("../docs/guide/watching.md")]
+pub mod watching {}
 #[doc = include_str!("../docs/guide/when-not-to.md")]
 pub mod when_not_to {}

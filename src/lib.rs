@@ -24,6 +24,32 @@
 //!
 //! The [guide] has a chapter for each subject, and [one](guide::when_not_to) on when not to use it.
 //!
+//! # What to take
+//!
+//! | you want | take |
+//! |---|---|
+//! | values that are costly to build or grow | `Pool<T>`: `get()`, and the drop gives back |
+//! | request bodies collected in front of any service | `http::BufferBodyLayer`: limits, a budget, 408, 413 and 503 |
+//! | sockets that hold no buffer while idle | `tokio::read_pooled` (feature `tokio`) |
+//! | byte buffers, and bodies made of them | `BufferPool`: `get(n)`, write, `freeze()` |
+//! | small bodies that are kept, without the read buffer that they are slices of | `BufferPool::detach(bytes, threshold)` |
+//! | buffers that hold secrets | `BufferPool::builder().zero_on_return(true)` |
+//! | a struct of your own in a pool | `#[derive(Reset)]` (feature `derive`): it forgets no field |
+//! | memory for one request, across `.await` | `Scope::arena()`; its `try_` forms keep to the request's quota |
+//! | a map or another collection in it | `Arena::allocator()` (feature `allocator-api2`), for `hashbrown` and others |
+//! | parsed values that borrow from the body | `Scope::adopt(body)` |
+//! | a pooled value for the rest of the request | `Scope::lease(&pool)` |
+//! | work that stops when its request ends | `ScopeHandle::spawn(tag, future)` (feature `tokio`), or `run_until_ended` |
+//! | background work, named when a shutdown waits for it | `Scopes::tasks().spawn(tag, future)`, `Scopes::shutdown(deadline)` (feature `tokio`) |
+//! | a request's body, whatever the client does | `http::collect(body, &buffers, Limits)`: bytes, frames and time bounded, a `BodyBudget` for all bodies together; `collect_or_spill` to a file (feature `spill`) |
+//! | a boxed future without malloc | `Scope::boxed(future)` |
+//! | state per request for middleware | `Interceptor` in a `Chain`, or in a `DynChain` made at run time; `Around` if it waits (`DynAroundChain`); `Scope::local::<S>()` |
+//! | an access log, compressed responses | `http::AccessLog` (feature `tracing`), `http::Compression` (feature `compress`), in the chain |
+//! | to see who holds memory, by name | `observe::Console` (feature `console`) on a private port: charts, alarms, oldest leases, pprof profiles |
+//! | the same in Prometheus, or through the `metrics` facade | `observe::Snapshot` |
+//! | figures of one's own handler | `bench::compare_services` (feature `bench`) |
+//! | a server that starts, drains and ends in order | `tokio::Lifecycle`: hooks, background loops, readiness, a report of what outlived it |
+//!
 //! # The house
 //!
 //! | floor | modules | knows |

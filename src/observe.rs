@@ -2,12 +2,16 @@
 //!
 //! Everything here reads counters that pools and requests keep anyway; nothing on a request's path calls up to it.
 //!
-//! | question | answer |
+//! | to | take |
 //! |---|---|
-//! | who holds how much? | [`Ledger`], as a table [`Dump`], what grew between two of them [`DumpDiff`] |
-//! | under whose name? | [`tagged`], [`tagged_future`]; interceptors and background tasks have theirs by themselves |
-//! | which request left something out? | [`Ledger::each_imbalance`] |
-//! | where was it taken? | [`LeakDetector`] in production, [`LeakScope`] in tests |
+//! | give what is taken a name | [`tagged`], [`tagged_future`]; interceptors and background tasks have one already |
+//! | read the books, or print them | [`Ledger`], [`Dump`], [`DumpDiff`] |
+//! | hear which request left something out | [`Ledger::each_imbalance`] |
+//! | find what does not come back | [`LeakDetector`] in production, [`LeakScope`] in tests |
+//! | hear of leaks, bursts and periods | `Monitor` (feature `observe`) |
+//! | look at all of it in a browser | `Console` (feature `console`) |
+//! | hand it to Prometheus, or to the `metrics` facade | [`Snapshot`], whose `record` wants the feature `metrics` |
+//! | hand it to `go tool pprof` | `Profile` (feature `observe`) |
 
 #[cfg(feature = "console")]
 mod console;

@@ -137,6 +137,20 @@ fn two_of_seven_minutes_may_be_missing() {
 }
 
 #[test]
+fn a_period_is_forgotten_with_the_history_that_showed_it() {
+    let bench = Bench::new();
+    let load = |at: f64| 400.0 * MB + series::sine(90.0 * MB, 30.0 * MINUTE, at);
+    bench.run(0.0, 3.0 * HOUR, 5.0, load);
+    assert_eq!(bench.told().last().map(|(_, event)| event.rule()), Some(Rule::Periodic));
+    // Ten minutes are missing; then it leaks, and nobody knows of half an hour before.
+    let begin = 3.0 * HOUR + 10.0 * MINUTE;
+    bench.run(begin, begin + 20.0 * MINUTE, 1.0, |at| 400.0 * MB + leak(0.4, begin, at));
+    let told = bench.told();
+    let leak = told.iter().find(|(_, event)| event.rule() == Rule::SlowLeak).expect("a leak").0;
+    assert!(leak <= begin + 11.0 * MINUTE, "{} min", (leak - begin) / MINUTE);
+}
+
+#[test]
 fn a_restart_begins_anew() {
     let bench = Bench::new();
     // Each life of ten minutes leaks a little too slowly, and begins at nothing.

@@ -75,8 +75,8 @@ const RECENT: usize = 64;
 /// when it grows worse, and when it is over; it has to stay far below its limit for a while to be over, and is not told again before its
 /// [cool-down](MonitorBuilder::cool_down) is over. A severity stays what it was at its worst until the alarm is over.
 ///
-/// **Cost**: a sample reads the [`Ledger`](crate::observe::Ledger); for each subject it then takes some tens of nanoseconds, and some tens of
-/// microseconds once a window (a minute). No allocation, but for a subject seen for the first time (some 6 KB) and for events.
+/// **Cost**: a sample reads the [`Ledger`](crate::observe::Ledger); for each subject it then takes some 40 ns, and once in five minutes some 25 us, of
+/// which no sample has more than eight. No allocation, but for a subject seen for the first time (some 6 KB) and for events.
 ///
 /// Cloning gives another handle to the same monitor.
 ///

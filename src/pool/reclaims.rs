@@ -18,12 +18,16 @@ static REQUESTS: Recorder = Recorder::new();
 
 /// Runs a piece of a trim, and records how long it took.
 pub(super) fn timed_trim<R>(trim: impl FnOnce() -> R) -> R {
-    TRIMS.time(trim)
+    let began = Instant::now();
+    let result = trim();
+    TRIMS.record(began.elapsed());
+    result
 }
 
-/// Runs the reclaim of a request, and records how long it took.
-pub(crate) fn timed_request<R>(reclaim: impl FnOnce() -> R) -> R {
-    REQUESTS.time(reclaim)
+/// Records the reclaim of a request that ends now.
+#[cold]
+pub(crate) fn request_took(began: Instant) {
+    REQUESTS.record(began.elapsed());
 }
 
 /// Counters that publish nothing, hence Relaxed throughout.
@@ -40,13 +44,6 @@ impl Recorder {
             nanoseconds: AtomicU64::new(0),
             longest: AtomicU64::new(0),
         }
-    }
-
-    fn time<R>(&self, run: impl FnOnce() -> R) -> R {
-        let began = Instant::now();
-        let result = run();
-        self.record(began.elapsed());
-        result
     }
 
     fn record(&self, took: Duration) {

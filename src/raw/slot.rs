@@ -7,7 +7,8 @@
 //! | [`Free`] | nobody else has a right | `&mut C` | `open` -> [`Owner`]; or the slot is dropped |
 //! | [`Owner`] | one request, begun | `&C` | its drop, which closes the slot |
 //! | [`Pin`] | one strong pin | `&C` | its drop |
-//! | [`Handle`], [`View`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end |
+//! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end |
+//! | [`View`] | nothing: a handle on loan | | the loan's end; a [`Spot`] notes it meanwhile, and enters by it |
 //! | [`Wait`] | nothing: weak | | the close, of which it hears |
 //!
 //! The word, with `generation` in its upper half:

@@ -4,7 +4,7 @@ use super::ending::{Ending, Outcome};
 use super::local::Locals;
 use super::scopes::Shared;
 use super::usage::Notes;
-use crate::pool::{Account, Pooled, Reset, Verdict, give_back, timed_request};
+use crate::pool::{Account, Pooled, Reset, Verdict, give_back, request_took};
 use crate::raw::lanes::Keep;
 use crate::raw::slot::{Free, Owner, Recycle, bytes};
 use crate::raw::store::{Disposal, Store};
@@ -133,7 +133,13 @@ impl Content {
             self.notes.note(0, 0, self.shared.usage());
             return 0;
         }
-        if self.notes.is_timed() { timed_request(|| self.reclaim_touched()) } else { self.reclaim_touched() }
+        let began = self.notes.is_timed.then(Instant::now);
+        let panics = self.reclaim_touched();
+        if let Some(began) = began {
+            self.notes.is_timed = false;
+            request_took(began);
+        }
+        panics
     }
 
     fn reclaim_touched(&mut self) -> usize {

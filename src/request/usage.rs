@@ -185,8 +185,10 @@ pub(super) struct Notes {
     len: usize,
     /// Notes to hand in at once next time.
     batch: usize,
-    /// Batches handed in, as far as [`is_timed`](Self::is_timed) needs them.
+    /// Batches handed in since the last reclaim that was to be timed.
     batches: u8,
+    /// The reclaim of the next request that took something is to be timed: the first, and one for every sixteenth batch.
+    pub(super) is_timed: bool,
     largest: usize,
     used: u64,
     wasted: u64,
@@ -194,7 +196,7 @@ pub(super) struct Notes {
 
 impl Default for Notes {
     fn default() -> Self {
-        Self { buckets: [0; NOTES], len: 0, batch: 1, batches: 0, largest: 0, used: 0, wasted: 0 }
+        Self { buckets: [0; NOTES], len: 0, batch: 1, batches: 0, is_timed: true, largest: 0, used: 0, wasted: 0 }
     }
 }
 
@@ -215,12 +217,6 @@ impl Notes {
         }
     }
 
-    /// Whether the reclaim of the next request is to be timed: the first one of every sixteenth batch.
-    #[inline]
-    pub(super) fn is_timed(&self) -> bool {
-        self.len == 0 && self.batches == 0
-    }
-
     #[cold]
     fn hand_in(&mut self, usage: &Usage) {
         let Some(mut book) = usage.book.try_lock() else {
@@ -239,6 +235,7 @@ impl Notes {
         }
         self.len = 0;
         self.batches = (self.batches + 1) % BATCHES_A_TIME;
+        self.is_timed |= self.batches == 0;
         self.batch = (self.batch * 2).min(BATCH);
     }
 }

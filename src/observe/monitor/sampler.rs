@@ -12,7 +12,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::time::Instant;
 
-/// Subjects in whose history a period is looked for in one sample at most: some 40 us each.
+/// Subjects in whose history a period is looked for in one sample at most: some 25 us each.
 const SEARCHES: usize = 8;
 
 /// See the head of this file.

@@ -89,9 +89,6 @@ impl Watch {
     }
 
     fn judge_slow(&mut self, at: Duration, rules: &Rules, pause: Duration, told: Told<'_>) {
-        if self.may_change_load() {
-            self.load = self.period.map(|found| found.period).or(self.load);
-        }
         // Unknown growth is not quiet.
         let unknown = Growth { rate: 0.0, hold: f64::INFINITY };
         let Growth { rate, hold } = growth(&self.windows, rules.window(), self.load).unwrap_or(unknown);
@@ -112,20 +109,16 @@ impl Watch {
         settle(&mut self.slow, told, finding, |alarm| alarm.judge(at, verdict, patience));
     }
 
-    /// An alarm that began under a known load is judged by it until it is over.
-    fn may_change_load(&self) -> bool {
-        !self.slow.is_on() || self.is_plain
-    }
-
     /// Looks for a period in the windows that have closed. `means` is room for them.
     pub(super) fn search(&mut self, at: Duration, rules: &Rules, means: &mut Vec<f64>, told: Told<'_>) {
         self.is_due = false;
         self.windows.means(means);
-        if means.len() < LEAST && self.may_change_load() {
+        if means.len() < LEAST {
             // There is nothing to compare with.
             self.load = None;
         }
         self.period = find(means, rules.periodic.longest(rules.window()), self.period);
+        self.load = self.period.map(|found| found.period).or(self.load);
         self.shown = self.period.or(self.shown);
         let Some(found) = self.shown else { return };
         let period = rules.window().mul_f64(found.period);
