@@ -3,7 +3,11 @@
 use ebbtide::observe::{Imbalance, Ledger, tagged};
 use ebbtide::request::with_current;
 use ebbtide::{BufferPool, Pool, Pooled, RequestGuard, Scopes};
+use std::sync::Mutex;
 use std::thread;
+
+/// For tests that fill the audit, or find it full.
+static AUDIT: Mutex<()> = Mutex::new(());
 
 fn imbalances(tag: &str) -> (u64, Vec<Imbalance>) {
     let mut requests = 0;
@@ -93,6 +97,7 @@ fn a_request_that_panicked_is_audited_too() {
 
 #[test]
 fn a_late_return_counts_for_no_later_request() {
+    let _audit = AUDIT.lock();
     let scopes = Scopes::new();
     let pool = Pool::new(String::new);
     let first = scopes.begin();
@@ -122,4 +127,21 @@ fn without_a_request_nothing_is_audited() {
     drop(request);
     assert_eq!(imbalances("no request").0, 0);
     drop(lease);
+}
+
+#[test]
+fn an_imbalance_is_named_while_pools_come_and_go() {
+    let _audit = AUDIT.lock();
+    let scopes = Scopes::new();
+    let pool = Pool::builder().name("stays").build(String::new);
+    thread::scope(|threads| {
+        let coming = threads.spawn(|| (0..20_000).for_each(|_| drop(Pool::new(String::new).get())));
+        while !coming.is_finished() {
+            let request = scopes.begin();
+            let lease = within(&request, || tagged("while pools come", || pool.get()));
+            drop(request);
+            drop(lease);
+        }
+    });
+    assert!(imbalances("while pools come").1.iter().all(|kind| kind.pool == "stays"));
 }

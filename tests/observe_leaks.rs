@@ -29,13 +29,15 @@ fn one_lease_in_so_many_is_on_record_until_it_is_back() {
         drop(held);
         assert!(leaks.leases(Instant::now()).is_empty());
     }
+    // As many are owed for the returns of all at once, and come on top.
     let single = (0..10_000).filter(|_| {
         let lease = pool.get();
         let is_on_record = !leaks.leases(Instant::now()).is_empty();
         drop(lease);
         is_on_record
     });
-    assert!((34..=40).contains(&single.count()), "one at a time");
+    let single = single.count();
+    assert!((70..=80).contains(&single), "one at a time: {single}");
     drop(leaks);
     let held: Vec<_> = (0..1000).map(|_| pool.get()).collect();
     assert!(LeakDetector::new().leases(Instant::now()).is_empty(), "none without a detector");

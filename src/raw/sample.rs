@@ -14,6 +14,8 @@ use core::cell::Cell;
 pub const STEP: u64 = 256;
 /// Takes among which the one is chosen by chance.
 const AMONG: u32 = 32;
+/// What a thread that gives back many at once, and then takes many, is owed at most.
+const MOST_OWED: u32 = 64;
 
 /// One in so many; 0 when none is wanted.
 static EVERY: AtomicU64 = AtomicU64::new(0);
@@ -23,6 +25,8 @@ thread_local! {
     static LEFT: Cell<u64> = const { Cell::new(0) };
     /// Takes that pass before it, when the countdown has run down.
     static SKIPPED: Cell<Option<u32>> = const { Cell::new(None) };
+    /// How often the countdown ran down meanwhile.
+    static OWED: Cell<u32> = const { Cell::new(0) };
     static CHANCE: Cell<u32> = const { Cell::new(0x9E37_79B9) };
 }
 
@@ -45,27 +49,32 @@ pub fn tick() {
 /// Counts a take that found nothing at hand, and says whether it goes the long way.
 #[inline]
 pub fn is_due_beyond() -> bool {
-    EVERY.load(Relaxed) != 0 && count_down(1)
+    EVERY.load(Relaxed) != 0 && {
+        count_down(1);
+        is_near()
+    }
 }
 
-/// Whether the one is to come now.
-fn count_down(takes: u64) -> bool {
+fn count_down(takes: u64) {
     let every = EVERY.load(Relaxed);
-    if every == 0 || SKIPPED.get().is_some() {
-        return false;
+    if every == 0 {
+        return;
     }
     // A thread that begins, and one for which there are fewer from now on.
     let left = match LEFT.get() {
         0 => every,
         left => left.min(every),
     };
-    let is_due = left <= takes;
-    LEFT.set(if is_due { every } else { left - takes });
-    if is_due {
-        // Two chances at once: all places come, and most often a near one, for each that passes costs the long way.
-        SKIPPED.set(Some(chance() & (chance() % AMONG)));
+    LEFT.set(if left <= takes { every } else { left - takes });
+    if left <= takes {
+        if is_near() { OWED.set((OWED.get() + 1).min(MOST_OWED)) } else { choose() }
     }
-    is_due
+}
+
+/// Chooses one of the next takes.
+fn choose() {
+    // Two chances at once: all places come, and most often a near one, for each that passes costs the long way.
+    SKIPPED.set(Some(chance() & (chance() % AMONG)));
 }
 
 /// Whether takes go the long way, since one of them is to be looked at.
@@ -77,7 +86,14 @@ pub fn is_near() -> bool {
 pub fn is_this() -> bool {
     let skipped = SKIPPED.get();
     SKIPPED.set(skipped.and_then(|skipped| skipped.checked_sub(1)));
-    skipped == Some(0) && EVERY.load(Relaxed) != 0
+    if skipped != Some(0) {
+        return false;
+    }
+    if let Some(owed) = OWED.get().checked_sub(1) {
+        OWED.set(owed);
+        choose();
+    }
+    EVERY.load(Relaxed) != 0
 }
 
 /// A number by chance (George Marsaglia, "Xorshift RNGs", 2003), of this thread.
