@@ -4,7 +4,11 @@ use ebbtide::observe::{Imbalance, Ledger, tagged};
 use ebbtide::request::with_current;
 use ebbtide::{BufferPool, Pool, Pooled, RequestGuard, Scopes};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::thread;
+
+/// For tests that fill the audit, or find it full.
+static AUDIT: Mutex<()> = Mutex::new(());
 
 fn imbalances(tag: &str) -> (u64, Vec<Imbalance>) {
     let mut requests = 0;
@@ -94,6 +98,7 @@ fn a_request_that_panicked_is_audited_too() {
 
 #[test]
 fn a_late_return_counts_for_no_later_request() {
+    let _audit = AUDIT.lock();
     let scopes = Scopes::new();
     let pool = Pool::new(String::new);
     let first = scopes.begin();
@@ -127,6 +132,7 @@ fn without_a_request_nothing_is_audited() {
 
 #[test]
 fn a_request_that_leaves_more_out_than_one_count_holds_is_one_request() {
+    let _audit = AUDIT.lock();
     let scopes = Scopes::new();
     let pool = Pool::new(|| ());
     let request = scopes.begin();
@@ -140,6 +146,7 @@ fn a_request_that_leaves_more_out_than_one_count_holds_is_one_request() {
 
 #[test]
 fn a_take_while_something_unwinds_does_not_poison_its_request() {
+    let _audit = AUDIT.lock();
     struct TakesInDrop(Pool<String>);
     impl Drop for TakesInDrop {
         fn drop(&mut self) {
@@ -158,4 +165,21 @@ fn a_take_while_something_unwinds_does_not_poison_its_request() {
     });
     drop(request);
     assert_eq!((scopes.stats().poisoned, imbalances("while unwinding").0), (0, 0));
+}
+
+#[test]
+fn an_imbalance_is_named_while_pools_come_and_go() {
+    let _audit = AUDIT.lock();
+    let scopes = Scopes::new();
+    let pool = Pool::builder().name("stays").build(String::new);
+    thread::scope(|threads| {
+        let coming = threads.spawn(|| (0..20_000).for_each(|_| drop(Pool::new(String::new).get())));
+        while !coming.is_finished() {
+            let request = scopes.begin();
+            let lease = within(&request, || tagged("while pools come", || pool.get()));
+            drop(request);
+            drop(lease);
+        }
+    });
+    assert!(imbalances("while pools come").1.iter().all(|kind| kind.pool == "stays"));
 }

@@ -65,13 +65,9 @@ fn thread_ends(thread: &EndingThread) {
 /// Hands the name, the size class and the numbers of each pool to `look`. The lock is held only to find the next one, so a pool that comes
 /// or goes meanwhile may be missed.
 pub(crate) fn each_pool(mut look: impl FnMut(&'static str, u64, PoolStats)) {
-    let mut next = 0;
-    while let Some((address, home)) = after(next) {
-        next = address + 1;
-        if let Some(home) = home.upgrade() {
-            let (name, class_bytes) = home.label();
-            look(name, class_bytes, home.own_stats());
-        }
+    for home in each_home() {
+        let (name, class_bytes) = home.label();
+        look(name, class_bytes, home.own_stats());
     }
 }
 
@@ -84,15 +80,18 @@ pub(super) fn next_id() -> u32 {
 
 /// The name and the size class of a home that has not ended.
 pub(super) fn name_of(id: u32) -> Option<(&'static str, u64)> {
+    each_home().find(|home| home.id() == id).map(|home| home.label())
+}
+
+/// The homes, one after the other. Each is given up without the lock: the last count frees a home, which takes it.
+fn each_home() -> impl Iterator<Item = Arc<dyn Idle>> {
     let mut next = 0;
-    while let Some((address, home)) = after(next) {
+    let homes = core::iter::from_fn(move || {
+        let (address, home) = after(next)?;
         next = address + 1;
-        // No lock is held: this may be the last count of a home that ends, whose drop wants it.
-        if let Some(home) = home.upgrade().filter(|home| home.id() == id) {
-            return Some(home.label());
-        }
-    }
-    None
+        Some(home)
+    });
+    homes.filter_map(|home| home.upgrade())
 }
 
 /// The first home at an address or beyond.

@@ -15,6 +15,8 @@ use core::cell::Cell;
 pub const STEP: u64 = 256;
 /// Takes among which the one is chosen by chance.
 const AMONG: u32 = 32;
+/// Looks that a thread which has taken many at once is owed at most.
+const MOST_OWED: u64 = 64;
 
 /// One in so many; 0 when none is wanted.
 static EVERY: AtomicU64 = AtomicU64::new(0);
@@ -25,7 +27,7 @@ thread_local! {
     /// Takes that pass before it, when the countdown has run down.
     static SKIPPED: Cell<Option<u32>> = const { Cell::new(None) };
     /// How often it has run down again meanwhile: who has taken many at once is looked at as often later.
-    static AGAIN: Cell<u64> = const { Cell::new(0) };
+    static OWED: Cell<u64> = const { Cell::new(0) };
     static CHANCE: Cell<u32> = const { Cell::new(0x9E37_79B9) };
 }
 
@@ -71,12 +73,14 @@ fn count_down(takes: u64) {
     };
     let Some(over) = takes.checked_sub(left) else { return LEFT.set(left - takes) };
     LEFT.set(every - over % every);
-    AGAIN.set(AGAIN.get() + over / every + u64::from(is_near()));
+    let owed = OWED.get() + over / every + u64::from(is_near());
+    OWED.set(owed.min(MOST_OWED));
     if !is_near() {
         choose();
     }
 }
 
+/// Chooses one of the next takes.
 fn choose() {
     // Two chances at once: all places come, and most often a near one, for each that passes costs the long way.
     SKIPPED.set(Some(chance() & (chance() % AMONG)));
@@ -93,10 +97,10 @@ pub fn is_this() -> bool {
     SKIPPED.set(skipped.checked_sub(1));
     let is_wanted = EVERY.load(Relaxed) != 0;
     if !is_wanted {
-        AGAIN.set(0);
+        OWED.set(0);
     }
-    if skipped == 0 && AGAIN.get() > 0 {
-        AGAIN.set(AGAIN.get() - 1);
+    if skipped == 0 && OWED.get() > 0 {
+        OWED.set(OWED.get() - 1);
         choose();
     }
     skipped == 0 && is_wanted

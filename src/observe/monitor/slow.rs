@@ -20,8 +20,7 @@ const AMONG: usize = 7;
 /// ```
 ///
 /// In words: each trough lies above the last, by no less than half the limit; the whole rise and at least three of the four are above
-/// the limit.
-/// Raised when `growth > above`, when a window closes: five to six minutes after a leak has begun. Over when it has stayed
+/// the limit. Raised when `growth > above`, when a window closes: within six minutes of a leak's beginning. Over when it has stayed
 /// at half of that or below for five minutes.
 ///
 /// **Under a load with a known period** `P` (see [`Periodic`](super::Periodic); it takes three periods to know one), the growth is that
@@ -38,7 +37,7 @@ const AMONG: usize = 7;
 /// |---|---|---|
 /// | saw-tooth of 480 MB, 60 s | up to 0.32 MB/s | the troughs are level: growth 0 |
 /// | one step of +95 MB | up to 0.48 MB/s | one of four rises is above 0, or two: growth 0; in noise, twice the least |
-/// | noise within a band of `b` bytes | by chance | needs `T5 - T1` > 72 MB: never if `b` is less; else five of five troughs in order, 1 in 120 at most |
+/// | noise within a band of `b` bytes | any | needs `T5 - T1` > 72 MB: never if `b` is less; else by chance, when all five are in order: 0.02 % of the windows at 100 MB, 0.3 % at 300 MB |
 /// | sine of 96 MB (peak to mean), 30 min | 0.33 MB/s | its steepest five minutes **do** pass 0.3: raised once a period until the period is known, then withdrawn |
 /// | start-up that fills caches | its slope | a leak for as long as it lasts; over five minutes after |
 ///
