@@ -155,11 +155,13 @@ impl Audits {
     /// Counts a value that the request takes; `false` when there is no room for that. The request has not ended.
     pub fn take(&self, ticket: Ticket, tag: u16, pool: u32) -> bool {
         let key = Key::new(ticket, tag, pool);
-        let entries = &self.blocks[ticket.block()].entries;
-        let more = |entry| (Key::of(entry) == key && count_of(entry) < mask(COUNT)).then_some(entry + 1);
-        // An entry of an earlier request is as good as none.
-        let begin = |entry| (Key::of(entry).stamp() != ticket.stamp()).then(|| key.with(1));
-        entries.iter().any(|entry| changed(entry, more)) || entries.iter().any(|entry| changed(entry, begin))
+        let counted = |entry| match Key::of(entry) {
+            found if found == key => (count_of(entry) < mask(COUNT)).then_some(entry + 1),
+            // An entry of an earlier request is as good as none; those of this one fill the block from its beginning, so
+            // that none of them follows.
+            found => (found.stamp() != ticket.stamp()).then(|| key.with(1)),
+        };
+        self.blocks[ticket.block()].entries.iter().any(|entry| changed(entry, counted))
     }
 
     /// Counts a value that comes back. It says whether it was in time.
@@ -173,17 +175,26 @@ impl Audits {
     pub fn end(&self, ticket: Ticket, mut out: impl FnMut(Out)) {
         let block = &self.blocks[ticket.block()];
         let taken = block.entries.each_ref().map(|entry| {
-            let is_ours = Key::of(entry.load(Ordering::Relaxed)).stamp() == ticket.stamp();
-            if is_ours { entry.swap(0, Ordering::Relaxed) } else { 0 }
+            let word = entry.load(Ordering::Relaxed);
+            let is_out = Key::of(word).stamp() == ticket.stamp() && count_of(word) > 0;
+            if is_out { entry.swap(0, Ordering::Relaxed) } else { 0 }
         });
         block.stamp.store(ticket.stamp(), Ordering::Relaxed);
-        for (at, key) in taken.map(Key::of).into_iter().enumerate() {
-            // A count that was full went on in another entry, as did one that two threads began at once.
-            let is_same = |entry: &&u64| Key::of(**entry) == key;
-            let values = taken.iter().filter(is_same).copied().map(count_of).sum();
-            if values > 0 && !taken[..at].iter().any(|entry| is_same(&entry)) {
-                out(Out { tag: key.tag(), pool: key.pool(), values });
-            }
+        if taken.iter().any(|&entry| entry != 0) {
+            tell(&taken, &mut out);
+        }
+    }
+}
+
+/// Tells what is out, by tag and pool.
+#[cold]
+fn tell(taken: &[u64], out: &mut impl FnMut(Out)) {
+    for (at, key) in taken.iter().map(|&entry| Key::of(entry)).enumerate() {
+        // A count that was full went on in another entry.
+        let is_same = |entry: &&u64| Key::of(**entry) == key;
+        let values = taken.iter().filter(is_same).copied().map(count_of).sum();
+        if values > 0 && !taken[..at].iter().any(|entry| is_same(&entry)) {
+            out(Out { tag: key.tag(), pool: key.pool(), values });
         }
     }
 }
