@@ -6,15 +6,18 @@
 //!
 //! ```sh
 //! cargo build --release --example porch
-//! for way in bare wrapped axum axum-layer axum-around; do for values in 0 16 100; do for requests in 1000 3000; do
+//! for way in bare wrapped watched axum axum-layer axum-around; do for values in 0 16 100; do for requests in 1000 3000; do
 //!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/porch $way $values $requests 2>&1 | grep Collected
 //! done; done; done
 //! ```
+//!
+//! `watched` is `wrapped` with a leak detector on.
 
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
 use ebbtide::http::{ScopeLayer, wrap};
+use ebbtide::observe::LeakDetector;
 use ebbtide::{Scope, Scopes};
 use http::{Request, Response};
 use http_body_util::Full;
@@ -93,6 +96,7 @@ async fn main() {
     let number = |at: usize, default| arguments.get(at).and_then(|number| number.parse().ok()).unwrap_or(default);
     let (values, requests): (u64, u64) = (number(1, 0), number(2, 1000));
     let scopes = Scopes::new();
+    let _detector = (way == "watched").then(LeakDetector::new);
     let on_heap = Router::new().route("/", get(move || async move { (boxed(values), "hello").1 }));
     let router = Router::new().route("/", get(move || async move { (in_arena(values), "hello").1 }));
     match way {
@@ -100,7 +104,7 @@ async fn main() {
             let answer = move |_: Request<Incoming>| async move { (boxed(values), Ok::<_, Infallible>(hello())).1 };
             serve(service_fn(answer), requests).await;
         }
-        "wrapped" => {
+        "wrapped" | "watched" => {
             let answer = move |_: Request<Incoming>| async move { (in_arena(values), Ok::<_, Infallible>(hello())).1 };
             serve(service_fn(move |request| wrap(&scopes, request, answer)), requests).await;
         }
