@@ -31,6 +31,8 @@ BEGIN { unit["ns"] = 1; unit["µs"] = 1000; unit["ms"] = 1000000 }
 
 /time: +\[/ {
     sub(/.*time: +\[/, "")
+    # A change since an earlier run is in percent.
+    if (!($4 in unit)) next
     if (!(name in rounds)) order[++names] = name
     time[name, ++rounds[name]] = $3 * unit[$4]
 }
