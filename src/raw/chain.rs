@@ -27,6 +27,15 @@ impl<P> Node<P> {
     pub fn new(payload: P) -> Box<Self> {
         Box::new(Self { next: Cell::new(None), home: Cell::new(None), payload })
     }
+
+    /// Notes where it was taken from. Mostly it says so already, and is only read: a store would fetch the cache line a
+    /// second time, for writing, where another thread dropped the node.
+    #[inline(always)]
+    pub(super) fn came_from(&self, home: Option<NonNull<Magazine<P>>>) {
+        if self.home.get() != home {
+            self.home.set(home);
+        }
+    }
 }
 
 impl<P: fmt::Debug> fmt::Debug for Node<P> {

@@ -123,7 +123,7 @@ impl<P> Magazines<P> {
         let this = NonNull::from(magazine);
         // SAFETY: the caller's promise; `self` keeps the magazine; `pop` neither panics nor runs a user's code.
         let node = unsafe { Magazine::with_light(this, (), |list, tally, ()| pop(list, tally)) }.ok().flatten()?;
-        node.home.set(Some(this));
+        node.came_from(Some(this));
         Some(node)
     }
 
@@ -137,7 +137,7 @@ impl<P> Magazines<P> {
         let this = NonNull::from(magazine);
         // SAFETY: as in `take_light`.
         let node = unsafe { Magazine::with(this, (), |list, tally, ()| pop(list, tally)) }.ok().flatten()?;
-        node.home.set(Some(this));
+        node.came_from(Some(this));
         Some(node)
     }
 

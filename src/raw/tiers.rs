@@ -130,7 +130,7 @@ impl<P> Tiers<P> {
         let mut chain = self.pop()?;
         let node = chain.pop()?;
         self.fetches.fetch_add(1, Ordering::Relaxed);
-        node.home.set(magazine);
+        node.came_from(magazine);
         if let Some(magazine) = self.magazines.magazine(number) {
             self.magazines.sample(magazine);
         }
@@ -154,7 +154,7 @@ impl<P> Tiers<P> {
         P: Homed,
     {
         let magazine = node.payload.tiers().magazines.begun(threads::number()).map(NonNull::from);
-        node.home.set(magazine);
+        node.came_from(magazine);
     }
 
     /// Gives a node back to the magazine that it was taken from, if it can. Else the node goes to `put_slow_here`.
