@@ -29,8 +29,10 @@ BEGIN { unit["ns"] = 1; unit["µs"] = 1000; unit["ms"] = 1000000 }
 
 /^(pool|buffer|arena|request|http|compress)\// { name = $1 }
 
+# Beside a throughput, the change since the last run has a line of its own with the same word, in percent.
 /time: +\[/ {
     sub(/.*time: +\[/, "")
+    if (!($4 in unit)) next
     if (!(name in rounds)) order[++names] = name
     time[name, ++rounds[name]] = $3 * unit[$4]
 }
