@@ -22,10 +22,11 @@ use tokio::net::TcpListener;
 pub enum Mode {
     /// Reads and drops every frame: what any axum server costs before it does anything.
     Floor,
-    /// axum's `Bytes` and standard types, as good as they can be used.
+    /// Standard types, as good as they can be used.
     Plain,
-    /// The same, but for the body: each frame is copied at once. Only in the scene with trickled uploads.
-    Copying,
+    /// The same, but for the body: frames are kept until it is whole, as axum's `Bytes` does. Only in the scene with
+    /// trickled uploads.
+    Keeping,
     /// Request memory that flows back.
     Ebbtide,
 }
@@ -34,13 +35,13 @@ impl Mode {
     /// Those that are measured under load.
     pub const ALL: [Self; 3] = [Self::Floor, Self::Plain, Self::Ebbtide];
     /// Those that trickling clients come to.
-    pub const TRICKLED: [Self; 3] = [Self::Plain, Self::Copying, Self::Ebbtide];
+    pub const TRICKLED: [Self; 3] = [Self::Keeping, Self::Plain, Self::Ebbtide];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Plain => "plain",
-            Self::Copying => "copying",
+            Self::Keeping => "keeping",
             Self::Ebbtide => "ebbtide",
         }
     }
@@ -51,7 +52,7 @@ impl FromStr for Mode {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().chain(Self::TRICKLED).find(|mode| mode.name() == name);
-        known.ok_or_else(|| format!("no such mode: {name} (there are floor, plain, copying and ebbtide)"))
+        known.ok_or_else(|| format!("no such mode: {name} (there are floor, plain, keeping and ebbtide)"))
     }
 }
 
@@ -102,7 +103,7 @@ pub fn router(mode: Mode, settings: &Settings) -> (Router, Ledger) {
     match mode {
         Mode::Floor => (Router::new().route("/ingest", post(drain)), Ledger::Nothing),
         Mode::Plain => (plain::router(settings), Ledger::Nothing),
-        Mode::Copying => (plain::copying(settings), Ledger::Nothing),
+        Mode::Keeping => (plain::keeping(settings), Ledger::Nothing),
         Mode::Ebbtide => {
             let (router, ledger) = pooled::router(settings);
             (router, Ledger::Ebbtide(ledger))
