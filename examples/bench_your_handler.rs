@@ -7,7 +7,7 @@
 //! The handler renders a page of 200 products. Anchor and price of each are needed twice, in the index and in the list, and
 //! the index is sorted, so some hundred small texts live until the page is written. It stands here three times: `strings`, as
 //! one writes it first, a `String` each; `plain`, as good as it gets without a pool, all texts as lines of one `String` that is
-//! large enough from the start; and in request memory, each text in the arena, the page in a pooled buffer.
+//! large enough from the start; and the same in request memory, string and list in the arena, the page in a pooled buffer.
 //!
 //! The last table stands beside a floor: the same router and layer, with a handler that answers with a copy of a page made
 //! beforehand. What it costs is axum's. The program fails if the handler allocates anything above it, or if the three pages
@@ -64,19 +64,9 @@ async fn strings(State(shop): State<Shop>) -> Response {
 /// Without a pool: one string for all texts, which the list borrows from when it is whole.
 async fn plain(State(shop): State<Shop>) -> Response {
     let mut texts = String::with_capacity(room_of_texts(&shop));
-    for product in &*shop {
-        texts.extend(anchor_of(&product.name));
-        texts.push('\n');
-        _ = write_price(&mut texts, product.cents);
-        texts.push('\n');
-    }
-    let mut lines = texts.split_terminator('\n');
+    write_texts(&mut texts, &shop);
     let mut entries = Vec::with_capacity(shop.len());
-    for product in &*shop {
-        if let (Some(anchor), Some(price)) = (lines.next(), lines.next()) {
-            entries.push(Entry { name: &product.name, anchor, price });
-        }
-    }
+    entries.extend(entries_of(&shop, &texts));
     let mut page = String::with_capacity(room(&shop));
     match write_page(&mut page, &mut entries) {
         Ok(()) => Html(page).into_response(),
@@ -84,18 +74,14 @@ async fn plain(State(shop): State<Shop>) -> Response {
     }
 }
 
-/// In request memory.
+/// The same in request memory: string and list in the arena, the page in a pooled buffer.
 async fn ebbtide(scope: Scope, State(shop): State<Shop>) -> Response {
-    let (mut list, mut texts) = (scope.arena(), scope.arena());
+    let (mut list, mut rest) = (scope.arena(), scope.arena());
+    let mut texts = rest.string(room_of_texts(&shop));
+    write_texts(&mut texts, &shop);
+    let texts = &*texts.into_str();
     let mut entries = list.vec(shop.len());
-    for product in &*shop {
-        let mut anchor = texts.string(product.name.len());
-        anchor.extend(anchor_of(&product.name));
-        let anchor = &*anchor.into_str();
-        let mut price = texts.string(ROOM_OF_PRICE);
-        _ = write_price(&mut price, product.cents);
-        entries.push(Entry { name: &product.name, anchor, price: &*price.into_str() });
-    }
+    entries.extend(entries_of(&shop, texts));
     let mut page = scope.buffers().get(room(&shop));
     match write_page(&mut page, &mut entries) {
         Ok(()) => Html(page.freeze().into_bytes()).into_response(),
@@ -116,6 +102,21 @@ const ROOM_OF_PRICE: usize = 16;
 
 fn write_price(out: &mut impl Write, cents: u32) -> fmt::Result {
     write!(out, "{}.{:02} EUR", cents / 100, cents % 100)
+}
+
+/// Anchor and price of each product, a line each.
+fn write_texts(texts: &mut (impl Write + Extend<char>), shop: &[Product]) {
+    for product in shop {
+        texts.extend(anchor_of(&product.name).chain(['\n']));
+        _ = write_price(texts, product.cents);
+        texts.extend(['\n']);
+    }
+}
+
+fn entries_of<'p>(shop: &'p [Product], texts: &'p str) -> impl Iterator<Item = Entry<'p, &'p str>> {
+    let mut lines = texts.split_terminator('\n');
+    shop.iter()
+        .map_while(move |product| Some(Entry { name: &product.name, anchor: lines.next()?, price: lines.next()? }))
 }
 
 /// An anchor has a byte for each character of the name.

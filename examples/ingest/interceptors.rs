@@ -99,7 +99,7 @@ impl AccessLog {
     fn id_header(&self, id: u64) -> Option<HeaderValue> {
         let mut ids = self.shared.ids.lock().unwrap_or_else(PoisonError::into_inner);
         if ids.capacity() < ID_DIGITS {
-            ids.reserve(64 * ID_DIGITS);
+            ids.reserve(256 * ID_DIGITS);
         }
         write!(ids, "{id:0ID_DIGITS$x}").ok()?;
         HeaderValue::from_maybe_shared(ids.split().freeze()).ok()

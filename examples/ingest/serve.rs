@@ -4,9 +4,10 @@ use crate::answer::Problem;
 use crate::interceptors::refusal;
 use crate::{plain, pooled};
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::serve::ListenerExt;
 use ebbtide::Scopes;
@@ -101,7 +102,7 @@ impl Ledger {
 /// The service of `mode`, and its ledger.
 pub fn router(mode: Mode, settings: &Settings) -> (Router, Ledger) {
     match mode {
-        Mode::Floor => (Router::new().route("/ingest", post(drain)), Ledger::Nothing),
+        Mode::Floor => (Router::new().route("/ingest", post(drain)).with_state(settings.body_limit), Ledger::Nothing),
         Mode::Plain => (plain::router(settings), Ledger::Nothing),
         Mode::Keeping => (plain::keeping(settings), Ledger::Nothing),
         Mode::Ebbtide => {
@@ -111,12 +112,16 @@ pub fn router(mode: Mode, settings: &Settings) -> (Router, Ledger) {
     }
 }
 
-/// Reads and drops every frame: hyper closes connections whose bodies are left unread.
-async fn drain(mut body: Body) -> &'static str {
+/// Reads and drops every frame: hyper closes connections whose bodies are left unread. It has a state, as the others have
+/// one: axum boxes a handler anew for each request, and only the box of one without any state is free.
+async fn drain(State(limit): State<usize>, mut body: Body) -> Response {
+    if body.size_hint().lower() > limit as u64 {
+        return too_large();
+    }
     while let Some(Ok(frame)) = body.frame().await {
         drop(frame);
     }
-    "{}"
+    "{}".into_response()
 }
 
 pub fn too_large() -> Response {
