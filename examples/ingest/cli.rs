@@ -13,9 +13,9 @@ ingest: an axum service that sums up JSON documents, three times over, to see wh
     cargo run --release --example ingest -- --quick         the same in under 20 seconds, less exact
     cargo run --release --example ingest -- --serve ebbtide just the service, for curl or a load tool
 
-Modes: `floor` reads and drops every frame and answers nothing; what it costs, any axum server costs. `plain` takes its
-body as axum's `Bytes` does and builds its summary in standard types. `ebbtide` does the same work in request memory that flows back. `copying`
-is plain with each frame of the body copied at once by hand; it appears in the scene with trickled uploads only.
+Modes: `floor` reads and drops every frame and answers nothing; what it costs, any axum server costs. `plain` copies its
+body's frames by hand and builds its summary in standard types. `ebbtide` does the same work in request memory that flows back.
+`keeping` is plain with the body taken as axum's `Bytes` does; it appears in the scene with trickled uploads only.
 
 The demonstration starts itself once for each mode, drives all three with real HTTP over loopback in interleaved rounds,
 and prints a table, a scene with clients that trickle their uploads, the ledger of what is still out, and a verdict.
@@ -31,7 +31,7 @@ DEMONSTRATION
                         after each scene                                  [5, quick: 1]
 
 SERVICE
-    --serve MODE        serve one mode until Ctrl-C or SIGTERM: floor, plain, copying or ebbtide
+    --serve MODE        serve one mode until Ctrl-C or SIGTERM: floor, plain, keeping or ebbtide
     --listen ADDRESS    where                                             [127.0.0.1:3000]
     --console[=ADDRESS] who holds memory, to be looked at: pages, alarms, metrics and
                         profiles on a port of their own                   [127.0.0.1:9090]
@@ -171,7 +171,8 @@ fn at_least_one(value: std::ffi::OsString) -> Result<usize, lexopt::Error> {
     })
 }
 
-/// A number of bytes, with `K` or `M` for the binary thousands. Less than 4 GiB: summaries count copied text in 32 bits.
+/// A number of bytes, with `K` or `M` for the binary thousands. Less than 2 GiB: summaries find texts by 32 bits, the body's and
+/// copied ones.
 fn size(text: &str) -> Result<usize, String> {
     let (digits, unit) = match text.as_bytes().last() {
         Some(b'k' | b'K') => (&text[..text.len() - 1], 1 << 10),
@@ -179,6 +180,6 @@ fn size(text: &str) -> Result<usize, String> {
         _ => (text, 1),
     };
     let number: u64 = digits.parse().map_err(|error| format!("{error}"))?;
-    let bytes = number.checked_mul(unit).filter(|bytes| *bytes < 1 << 32);
-    bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| "less than 4096M".to_owned())
+    let bytes = number.checked_mul(unit).filter(|bytes| *bytes < 1 << 31);
+    bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| "less than 2048M".to_owned())
 }

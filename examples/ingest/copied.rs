@@ -1,6 +1,6 @@
-//! How the mode `copying` takes a body: each frame is copied at once, by hand, into a vector of its own.
+//! How the mode `plain` takes a body: each frame is copied at once, by hand, into a vector of the request's own.
 //!
-//! It is `plain` with the cure for trickled uploads that needs no pool, and stands beside it in that scene.
+//! That is the cure for trickled uploads that needs no pool.
 
 use crate::answer::Problem;
 use crate::interceptors::{Request, refusal};

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -61,13 +62,14 @@ struct LogShared {
 
 /// What the log wants to know about one request.
 ///
-/// Client, method and path are copied. Clones of the `Uri` or of a `HeaderValue` look cheaper, but are slices of hyper's
-/// read buffer, which could then not be used again while the body arrives: up to 417,792 bytes allocated anew.
+/// Client, method and path are copied, into the entry itself as long as they are short. Clones of the `Uri` or of a
+/// `HeaderValue` look cheaper, but are slices of hyper's read buffer, which could then not be used again while the body
+/// arrives: up to 417,792 bytes allocated anew.
 #[derive(Default)]
 pub struct Entry {
     id: u64,
     started: Option<Instant>,
-    what: String,
+    what: SmallVec<[u8; 64]>,
     status: Option<StatusCode>,
 }
 
@@ -79,8 +81,9 @@ impl Entry {
         *self = Self { what, ..Self::default() };
     }
 
+    /// Bytes on the heap.
     pub fn retained_bytes(&self) -> usize {
-        self.what.capacity()
+        if self.what.spilled() { self.what.capacity() } else { 0 }
     }
 }
 
@@ -96,7 +99,7 @@ impl AccessLog {
     fn id_header(&self, id: u64) -> Option<HeaderValue> {
         let mut ids = self.shared.ids.lock().unwrap_or_else(PoisonError::into_inner);
         if ids.capacity() < ID_DIGITS {
-            ids.reserve(64 * ID_DIGITS);
+            ids.reserve(256 * ID_DIGITS);
         }
         write!(ids, "{id:0ID_DIGITS$x}").ok()?;
         HeaderValue::from_maybe_shared(ids.split().freeze()).ok()
@@ -104,7 +107,8 @@ impl AccessLog {
 
     fn format(entry: &Entry, outcome: &str, line: &mut String) -> fmt::Result {
         let micros = entry.started.map_or(0, |started| started.elapsed().as_micros());
-        write!(line, "{:0ID_DIGITS$x} {} ", entry.id, entry.what)?;
+        let what = std::str::from_utf8(&entry.what).unwrap_or("?");
+        write!(line, "{:0ID_DIGITS$x} {what} ", entry.id)?;
         match entry.status {
             Some(status) => write!(line, "{}", status.as_u16())?,
             None => line.push('-'),
@@ -123,7 +127,7 @@ impl Step for AccessLog {
         let client = request.headers().get(&CLIENT).and_then(|client| client.to_str().ok()).unwrap_or("-");
         let parts = [client, " ", request.method().as_str(), " ", request.uri().path()];
         entry.what.reserve(parts.iter().map(|part| part.len()).sum());
-        entry.what.extend(parts);
+        parts.iter().for_each(|part| entry.what.extend_from_slice(part.as_bytes()));
         ControlFlow::Continue(())
     }
 

@@ -3,22 +3,39 @@
 use crate::summary::Range;
 use crate::table::{Memory, Node};
 use ebbtide::arena::{Arena, ArenaVec};
+use std::num::NonZeroU32;
 
 /// Slots for `nodes` nodes, every second one free.
 fn slots_for(nodes: usize) -> usize {
     (nodes * 2).next_power_of_two()
 }
 
-/// A text on the heap: a slice of the body, or of the one string that holds every copied text.
+/// A text on the heap: where it begins, counted on from the body into the one string that holds every copied text.
+///
+/// Eight bytes, and no more where there may be none; a reference or a place in that string would take 24, in every node twice.
 #[derive(Clone, Copy)]
-pub enum HeapText<'m> {
-    InBody(&'m str),
-    Copied { start: u32, len: u32 },
+pub struct HeapText {
+    start: u32,
+    /// One more than its length.
+    beyond: NonZeroU32,
 }
 
-/// Standard vectors, sized by a guess and growing from there: three allocations for most documents.
+impl HeapText {
+    /// Both fit: a body has less than 2 GiB (`--body-limit` sees to it), and copies are never longer than what they were
+    /// read from.
+    fn new(start: usize, len: usize) -> Self {
+        Self { start: start as u32, beyond: NonZeroU32::MIN.saturating_add(len as u32) }
+    }
+
+    fn len(self) -> usize {
+        self.beyond.get() as usize - 1
+    }
+}
+
+/// Standard vectors, sized by a guess and growing from there: two allocations for most documents.
 pub struct Heap<'m> {
-    nodes: Vec<Node<HeapText<'m>>>,
+    body: &'m str,
+    nodes: Vec<Node<HeapText>>,
     slots: Vec<u32>,
     ranges: Vec<Range>,
     copied: String,
@@ -27,6 +44,7 @@ pub struct Heap<'m> {
 impl Heap<'_> {
     pub fn new(expected: usize) -> Self {
         Self {
+            body: "",
             nodes: Vec::with_capacity(expected),
             slots: vec![0; slots_for(expected)],
             ranges: Vec::new(),
@@ -36,35 +54,45 @@ impl Heap<'_> {
 }
 
 impl<'m> Memory<'m> for Heap<'m> {
-    type Text = HeapText<'m>;
+    type Text = HeapText;
 
-    fn in_body(text: &'m str) -> HeapText<'m> {
-        HeapText::InBody(text)
+    fn slices_of(&mut self, body: &'m str) {
+        self.body = body;
     }
 
-    /// A body has less than 4 GiB (`--body-limit` sees to it), and a copy is never longer than what it was read from.
-    fn copy(&mut self, text: &str) -> HeapText<'m> {
-        let start = self.copied.len() as u32;
+    fn in_body(&mut self, text: &'m str) -> HeapText {
+        let start = text.as_ptr().addr().wrapping_sub(self.body.as_ptr().addr());
+        if start < self.body.len() { HeapText::new(start, text.len()) } else { self.copy(text) }
+    }
+
+    fn copy(&mut self, text: &str) -> HeapText {
+        let start = self.body.len() + self.copied.len();
         self.copied.push_str(text);
-        HeapText::Copied { start, len: text.len() as u32 }
+        HeapText::new(start, text.len())
     }
 
-    fn read(&self, text: HeapText<'m>) -> &str {
-        match text {
-            HeapText::InBody(text) => text,
-            HeapText::Copied { start, len } => &self.copied[start as usize..][..len as usize],
-        }
+    fn read(&self, text: HeapText) -> &str {
+        let start = text.start as usize;
+        let (all, start) = match start.checked_sub(self.body.len()) {
+            None => (self.body, start),
+            Some(start) => (&*self.copied, start),
+        };
+        &all[start..][..text.len()]
     }
 
-    fn nodes(&self) -> &[Node<HeapText<'m>>] {
+    fn len(text: HeapText) -> usize {
+        text.len()
+    }
+
+    fn nodes(&self) -> &[Node<HeapText>] {
         &self.nodes
     }
 
-    fn nodes_mut(&mut self) -> &mut [Node<HeapText<'m>>] {
+    fn nodes_mut(&mut self) -> &mut [Node<HeapText>] {
         &mut self.nodes
     }
 
-    fn push(&mut self, node: Node<HeapText<'m>>) {
+    fn push(&mut self, node: Node<HeapText>) {
         self.nodes.push(node);
     }
 
@@ -114,7 +142,10 @@ impl<'x, 'm> InArena<'x, 'm> {
 impl<'m> Memory<'m> for InArena<'_, 'm> {
     type Text = &'m str;
 
-    fn in_body(text: &'m str) -> &'m str {
+    /// References find it by themselves.
+    fn slices_of(&mut self, _: &'m str) {}
+
+    fn in_body(&mut self, text: &'m str) -> &'m str {
         text
     }
 
@@ -124,6 +155,10 @@ impl<'m> Memory<'m> for InArena<'_, 'm> {
 
     fn read(&self, text: &'m str) -> &str {
         text
+    }
+
+    fn len(text: &'m str) -> usize {
+        text.len()
     }
 
     fn nodes(&self) -> &[Node<&'m str>] {

@@ -1,8 +1,9 @@
-//! The mode `plain`: the body as axum's `Bytes` has it, standard types, tower middleware; as good as it can be made without pooling.
+//! The mode `plain`: the body copied as it comes, standard types, tower middleware; as good as it can be made without pooling.
 //!
 //! Middleware with named futures, not `middleware::from_fn`, which boxes two futures a request and clones the inner
 //! service. It is laid around the handler: `Router::layer` would box a service and a future more for each request.
-//! Its sibling `copying` differs in how it takes the body: see `copied`.
+//! Its sibling `keeping` differs in how it takes the body: as axum's `Bytes` does. The section "The plain side" of
+//! benches/README.md says what else was tried.
 
 use crate::answer::Problem;
 use crate::copied::Copied;
@@ -25,15 +26,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tower::{Layer, Service};
 
-/// The service that keeps its frames until the body is whole.
+/// The service that copies each frame at once.
 pub fn router(settings: &Settings) -> Router {
-    let handler = ingest::<Checked>.layer(layers(settings));
+    let handler = ingest::<Copied>.layer(layers(settings));
     Router::new().route("/ingest", post(handler)).with_state(settings.body_limit)
 }
 
-/// The service that copies each frame at once.
-pub fn copying(settings: &Settings) -> Router {
-    let handler = ingest::<Copied>.layer(layers(settings));
+/// The service that keeps its frames until the body is whole.
+pub fn keeping(settings: &Settings) -> Router {
+    let handler = ingest::<Kept>.layer(layers(settings));
     Router::new().route("/ingest", post(handler)).with_state(settings.body_limit)
 }
 
@@ -65,9 +66,9 @@ async fn ingest<B: Deref<Target = [u8]>>(body: B) -> Response {
 
 /// What axum's `Bytes` is, but for its limit: held against the `Content-Length` before anything is read, and without the
 /// layer for it, which allocates three times a request.
-struct Checked(Bytes);
+struct Kept(Bytes);
 
-impl Deref for Checked {
+impl Deref for Kept {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -75,7 +76,7 @@ impl Deref for Checked {
     }
 }
 
-impl FromRequest<usize> for Checked {
+impl FromRequest<usize> for Kept {
     type Rejection = Response;
 
     async fn from_request(request: Request, limit: &usize) -> Result<Self, Response> {

@@ -237,8 +237,8 @@ pub fn scenes(scenes: &[(Mode, Scene)], document: &Document) -> bool {
 }
 
 const TRICKLE_NOTE: &str = "\
-(axum's `Bytes`, in plain, keeps every frame, and with it a read buffer of hyper's, until the body is whole. `copying` is
-plain with each frame copied at once into a `Vec`, by hand: that is the cure, with a pool or without. The pool adds that
+(`keeping` takes bodies as axum's `Bytes` does: it keeps every frame, and with it a read buffer of hyper's, until the body is
+whole. Plain copies each frame at once into a `Vec`, by hand: that is the cure, with a pool or without. The pool adds that
 the large allocation is not made anew for each request, and keeps some memory for it.)
 ";
 
@@ -246,8 +246,9 @@ fn peak_of(scenes: &[(Mode, Scene)], wanted: Mode) -> u64 {
     scenes.iter().find(|(mode, _)| *mode == wanted).map_or(0, |(_, scene)| scene.peak)
 }
 
-fn ratio_of(scenes: &[(Mode, Scene)]) -> f64 {
-    peak_of(scenes, Mode::Plain) as f64 / peak_of(scenes, Mode::Ebbtide).max(1) as f64
+/// How many times as much as ebbtide `mode` holds at most.
+fn ratio_of(scenes: &[(Mode, Scene)], mode: Mode) -> f64 {
+    peak_of(scenes, mode) as f64 / peak_of(scenes, Mode::Ebbtide).max(1) as f64
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -279,10 +280,11 @@ pub fn verdict(figures: &[Figures], scenes: &[(Mode, Scene)], clear: bool, right
     let (above, with) = fewer_bytes(figures);
     println!(
         "Verdict: beside the best plain version, ebbtide {pace}, allocates {} bytes above the floor ({} with it), and \
-         needs {} memory for clients that trickle; what it loses: {}.{}",
+         needs {} memory for clients that trickle ({} than frames that are kept); what it loses: {}.{}",
         compare(above, "fewer", "more"),
         compare(with, "fewer", "more"),
-        compare(ratio_of(scenes), "less", "more"),
+        compare(ratio_of(scenes, Mode::Plain), "less", "more"),
+        compare(ratio_of(scenes, Mode::Keeping), "less", "more"),
         losses(figures, scenes),
         if clear && right { "" } else { " AND IT FAILED: see above." },
     );
@@ -319,9 +321,9 @@ fn losses(figures: &[Figures], scenes: &[(Mode, Scene)]) -> String {
             losses.push(format!("{} MB of RSS when idle, which its pools and arenas keep", megabytes(ours - theirs)));
         }
     }
-    let (by_hand, ours) = (peak_of(scenes, Mode::Copying), peak_of(scenes, Mode::Ebbtide));
-    if ours > by_hand {
-        losses.push(format!("{} MB for trickling clients beside frames copied by hand", megabytes(ours - by_hand)));
+    let (theirs, ours) = (peak_of(scenes, Mode::Plain), peak_of(scenes, Mode::Ebbtide));
+    if ours > theirs {
+        losses.push(format!("{} MB for trickling clients", megabytes(ours - theirs)));
     }
     if losses.is_empty() { "nowhere in this run".to_owned() } else { losses.join(", ") }
 }

@@ -4,9 +4,10 @@ use crate::answer::Problem;
 use crate::interceptors::refusal;
 use crate::{plain, pooled};
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::serve::ListenerExt;
 use ebbtide::Scopes;
@@ -22,10 +23,11 @@ use tokio::net::TcpListener;
 pub enum Mode {
     /// Reads and drops every frame: what any axum server costs before it does anything.
     Floor,
-    /// axum's `Bytes` and standard types, as good as they can be used.
+    /// Standard types, as good as they can be used.
     Plain,
-    /// The same, but for the body: each frame is copied at once. Only in the scene with trickled uploads.
-    Copying,
+    /// The same, but for the body: frames are kept until it is whole, as axum's `Bytes` does. Only in the scene with
+    /// trickled uploads.
+    Keeping,
     /// Request memory that flows back.
     Ebbtide,
 }
@@ -34,13 +36,13 @@ impl Mode {
     /// Those that are measured under load.
     pub const ALL: [Self; 3] = [Self::Floor, Self::Plain, Self::Ebbtide];
     /// Those that trickling clients come to.
-    pub const TRICKLED: [Self; 3] = [Self::Plain, Self::Copying, Self::Ebbtide];
+    pub const TRICKLED: [Self; 3] = [Self::Keeping, Self::Plain, Self::Ebbtide];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Plain => "plain",
-            Self::Copying => "copying",
+            Self::Keeping => "keeping",
             Self::Ebbtide => "ebbtide",
         }
     }
@@ -51,7 +53,7 @@ impl FromStr for Mode {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().chain(Self::TRICKLED).find(|mode| mode.name() == name);
-        known.ok_or_else(|| format!("no such mode: {name} (there are floor, plain, copying and ebbtide)"))
+        known.ok_or_else(|| format!("no such mode: {name} (there are floor, plain, keeping and ebbtide)"))
     }
 }
 
@@ -100,9 +102,9 @@ impl Ledger {
 /// The service of `mode`, and its ledger.
 pub fn router(mode: Mode, settings: &Settings) -> (Router, Ledger) {
     match mode {
-        Mode::Floor => (Router::new().route("/ingest", post(drain)), Ledger::Nothing),
+        Mode::Floor => (Router::new().route("/ingest", post(drain)).with_state(settings.body_limit), Ledger::Nothing),
         Mode::Plain => (plain::router(settings), Ledger::Nothing),
-        Mode::Copying => (plain::copying(settings), Ledger::Nothing),
+        Mode::Keeping => (plain::keeping(settings), Ledger::Nothing),
         Mode::Ebbtide => {
             let (router, ledger) = pooled::router(settings);
             (router, Ledger::Ebbtide(ledger))
@@ -110,12 +112,16 @@ pub fn router(mode: Mode, settings: &Settings) -> (Router, Ledger) {
     }
 }
 
-/// Reads and drops every frame: hyper closes connections whose bodies are left unread.
-async fn drain(mut body: Body) -> &'static str {
+/// Reads and drops every frame: hyper closes connections whose bodies are left unread. It has a state, as the others have
+/// one: axum boxes a handler anew for each request, and only the box of one without any state is free.
+async fn drain(State(limit): State<usize>, mut body: Body) -> Response {
+    if body.size_hint().lower() > limit as u64 {
+        return too_large();
+    }
     while let Some(Ok(frame)) = body.frame().await {
         drop(frame);
     }
-    "{}"
+    "{}".into_response()
 }
 
 pub fn too_large() -> Response {

@@ -26,10 +26,14 @@ pub struct Summary<M> {
 
 impl<'m, M: Memory<'m>> Summary<M> {
     /// Sums up `document`, or says where it stops being JSON.
-    pub fn of(document: &'m [u8], memory: M) -> serde_json::Result<Self> {
-        let mut summary = Self { table: Table::new(memory), bytes: document.len(), values: 0, skipped: 0 };
+    pub fn of(document: &'m [u8], mut memory: M) -> serde_json::Result<Self> {
         // One look at the whole text is cheaper than one at each string. Without it, the parser says where it is wrong.
-        match std::str::from_utf8(document) {
+        let text = std::str::from_utf8(document);
+        if let Ok(text) = text {
+            memory.slices_of(text);
+        }
+        let mut summary = Self { table: Table::new(memory), bytes: document.len(), values: 0, skipped: 0 };
+        match text {
             Ok(text) => summary.parse(serde_json::Deserializer::from_str(text))?,
             Err(_) => summary.parse(serde_json::Deserializer::from_slice(document))?,
         }

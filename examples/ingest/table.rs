@@ -16,9 +16,12 @@ pub trait Memory<'m> {
     /// A text that is kept: a slice of the body, or one that this memory copied.
     type Text: Copy;
 
-    fn in_body(text: &'m str) -> Self::Text;
+    /// Tells, before the first of them, what the texts of `in_body` are slices of; nothing is said of a body that is no text.
+    fn slices_of(&mut self, body: &'m str);
+    fn in_body(&mut self, text: &'m str) -> Self::Text;
     fn copy(&mut self, text: &str) -> Self::Text;
     fn read(&self, text: Self::Text) -> &str;
+    fn len(text: Self::Text) -> usize;
 
     fn nodes(&self) -> &[Node<Self::Text>];
     fn nodes_mut(&mut self) -> &mut [Node<Self::Text>];
@@ -56,7 +59,7 @@ pub struct Node<T> {
     pub name: Option<T>,
     pub longest: Option<T>,
     pub parent: u32,
-    /// A body has less than 4 GiB, and no more values than bytes.
+    /// A body has less than 2 GiB, and no more values than bytes.
     pub count: u32,
     hash: u32,
     /// The items' node of an array that stands here.
@@ -135,7 +138,7 @@ impl<'m, M: Memory<'m>> Table<M> {
 
     /// Keeps `text` as the longest string at `node` if it is that.
     pub fn offer_longest(&mut self, node: u32, text: Key<'m, '_>) {
-        let longest = self.node(node).longest.map(|longest| self.read(longest).len());
+        let longest = self.node(node).longest.map(M::len);
         if longest.is_none_or(|longest| longest < text.as_str().len()) {
             let kept = self.keep(text);
             self.node_mut(node).longest = Some(kept);
@@ -144,7 +147,7 @@ impl<'m, M: Memory<'m>> Table<M> {
 
     fn keep(&mut self, text: Key<'m, '_>) -> M::Text {
         match text {
-            Key::InBody(text) => M::in_body(text),
+            Key::InBody(text) => self.memory.in_body(text),
             Key::Passing(text) => self.memory.copy(text),
         }
     }

@@ -1,8 +1,8 @@
 //! The memory scene: many clients that trickle their uploads in small paced pieces, as slow phones do.
 //!
 //! Each piece is read on its own. Who keeps the frames until the body is whole, as axum's `Bytes` does, keeps a read buffer
-//! of hyper's with each of them, eight KiB at least for however few bytes; who copies each frame at once, as the
-//! others do, keeps what was sent.
+//! of hyper's with each of them, eight KiB at least for however few bytes; who copies each frame at once, as plain and
+//! ebbtide do, keeps what was sent.
 
 use crate::child::{Report, Served};
 use crate::documents::Document;
