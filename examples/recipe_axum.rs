@@ -4,15 +4,14 @@
 //! cargo run --example recipe_axum
 //! ```
 
+mod common;
+
 use axum::{Extension, Router, routing::post};
-use bytes::Bytes;
 use ebbtide::http::{BodyBudget, Limits, PooledBody, PooledJson, ScopeLayer};
 use ebbtide::{Scope, Scopes};
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Full};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 #[derive(Deserialize, Serialize)]
 struct Order {
@@ -44,18 +43,6 @@ fn app(scopes: &Scopes, budget: &BodyBudget) -> Router {
         .layer(ScopeLayer::with(scopes.clone()))
 }
 
-async fn send(server: SocketAddr, path: &str, content_type: &str, body: impl Into<Bytes>) -> (StatusCode, String) {
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let request = Request::post(format!("http://{server}{path}"))
-        .header(header::CONTENT_TYPE, content_type)
-        .body(Full::new(body.into()))
-        .expect("a request");
-    let answer = client.request(request).await.expect("an answer");
-    let status = answer.status();
-    let body = answer.into_body().collect().await.expect("a body").to_bytes();
-    (status, String::from_utf8_lossy(&body).into_owned())
-}
-
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let (scopes, budget) = (Scopes::new(), BodyBudget::new(64 << 20));
@@ -63,11 +50,11 @@ async fn main() -> std::io::Result<()> {
     let address = listener.local_addr()?;
     let server = tokio::spawn(axum::serve(listener, app(&scopes, &budget)).into_future());
 
-    let (status, body) = send(address, "/double", "application/json", r#"{"item":"egg","count":6}"#).await;
-    assert_eq!((status, &*body), (StatusCode::OK, r#"{"item":"egg","count":12}"#));
-    let (status, body) = send(address, "/words", "text/plain", "word ".repeat(10_000)).await;
-    assert_eq!((status, &*body), (StatusCode::OK, "10000"));
-    let (status, _) = send(address, "/words", "text/plain", "word ".repeat(20_000)).await;
+    let doubled = common::post(address, "/double", "application/json", r#"{"item":"egg","count":6}"#).await;
+    assert_eq!(doubled, (StatusCode::OK, r#"{"item":"egg","count":12}"#.into()));
+    let counted = common::post(address, "/words", "text/plain", "word ".repeat(10_000)).await;
+    assert_eq!(counted, (StatusCode::OK, "10000".into()));
+    let (status, _) = common::post(address, "/words", "text/plain", "word ".repeat(20_000)).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
 
     server.abort();

@@ -4,19 +4,16 @@
 //! cargo run --example recipe_hyper
 //! ```
 
-use bytes::Bytes;
+mod common;
+
+use common::post;
 use ebbtide::http::{BodyBudget, Limits, collect};
 use ebbtide::{BufferPool, PooledBuf, PooledBytes};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::time::Duration;
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{convert::Infallible, time::Duration};
 use tokio::net::TcpListener;
 
 type Answer = Response<Full<PooledBytes>>;
@@ -57,14 +54,6 @@ async fn serve(listener: TcpListener, buffers: BufferPool, limits: Limits) -> st
     }
 }
 
-async fn post(server: SocketAddr, body: impl Into<Bytes>) -> (StatusCode, Bytes) {
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let request = Request::post(format!("http://{server}/")).body(Full::new(body.into())).expect("a request");
-    let answer = client.request(request).await.expect("an answer");
-    let status = answer.status();
-    (status, answer.into_body().collect().await.expect("a body").to_bytes())
-}
-
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let (buffers, budget) = (BufferPool::new(), BodyBudget::new(64 << 20));
@@ -73,10 +62,10 @@ async fn main() -> std::io::Result<()> {
     let address = listener.local_addr()?;
     let server = tokio::spawn(serve(listener, buffers.clone(), limits));
 
-    assert_eq!(post(address, "quietly").await, (StatusCode::OK, "QUIETLY".into()));
-    let (status, body) = post(address, vec![b'a'; 64 << 10]).await;
+    assert_eq!(post(address, "/", "text/plain", "quietly").await, (StatusCode::OK, "QUIETLY".into()));
+    let (status, body) = post(address, "/", "text/plain", vec![b'a'; 64 << 10]).await;
     assert!(status == StatusCode::OK && body.iter().all(|&byte| byte == b'A') && body.len() == 64 << 10);
-    let (status, body) = post(address, vec![b'a'; (64 << 10) + 1]).await;
+    let (status, body) = post(address, "/", "text/plain", vec![b'a'; (64 << 10) + 1]).await;
     assert_eq!((status, &body[..]), (StatusCode::PAYLOAD_TOO_LARGE, &b"BODY IS LARGER THAN 65536 BYTES"[..]));
 
     server.abort();

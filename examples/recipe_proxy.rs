@@ -5,21 +5,20 @@
 //! cargo run --example recipe_proxy
 //! ```
 
+mod common;
+
 use bytes::Bytes;
 use ebbtide::BufferPool;
 use ebbtide::http::{BodyBudget, BufferBodyLayer, Collected, Limits};
-use http::{Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::service::TowerToHyperService;
+use hyper_util::rt::TokioExecutor;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, atomic::AtomicUsize, atomic::Ordering};
-use tokio::net::TcpListener;
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, service_fn};
 
 /// Times that a request is sent before the client is told.
 const TRIES: usize = 3;
@@ -45,23 +44,6 @@ async fn pass_on(request: Request<Collected>, to: SocketAddr, upstream: Upstream
     Ok(answer)
 }
 
-/// Serves HTTP/1 on a port of its own.
-async fn serve<S, B>(service: S) -> std::io::Result<SocketAddr>
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
-    B: http_body::Body<Data: Send, Error: std::error::Error + Send + Sync> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(service.clone());
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
-    });
-    Ok(address)
-}
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // It fails two times out of three, once it has read everything.
@@ -75,21 +57,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Ok(answer)
         }
     });
-    let origin = serve(origin).await?;
+    let origin = common::serve(origin).await?;
 
     let (buffers, budget) = (BufferPool::new(), BodyBudget::new(64 << 20));
     let layer = BufferBodyLayer::new(Limits::new(1 << 20).budget(&budget)).buffers(buffers.clone());
     let upstream = Client::builder(TokioExecutor::new()).build_http();
-    let proxy = serve(layer.layer(service_fn(move |request| pass_on(request, origin, upstream.clone())))).await?;
+    let proxy =
+        common::serve(layer.layer(service_fn(move |request| pass_on(request, origin, upstream.clone())))).await?;
 
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    for (method, status, sent) in [("PUT", StatusCode::OK, 3), ("POST", StatusCode::BAD_GATEWAY, 4)] {
-        let body = Full::new(Bytes::from("again and again ".repeat(10_000)));
-        let request = Request::builder().method(method).uri(format!("http://{proxy}/path?query")).body(body.clone())?;
-        let answer = client.request(request).await?;
-        assert_eq!((answer.status(), calls.load(Ordering::Relaxed)), (status, sent));
-        let answer = answer.into_body().collect().await?.to_bytes();
-        assert!(status != StatusCode::OK || answer == body.collect().await?.to_bytes());
+    for (method, status, sent) in [(Method::PUT, StatusCode::OK, 3), (Method::POST, StatusCode::BAD_GATEWAY, 4)] {
+        let body = Bytes::from("again and again ".repeat(10_000));
+        let answer = common::send(method, format!("http://{proxy}/path?query"), "text/plain", body.clone()).await;
+        assert_eq!((answer.0, calls.load(Ordering::Relaxed)), (status, sent));
+        assert!(status != StatusCode::OK || answer.1 == body);
     }
     while buffers.stats().outstanding() > 0 || budget.used_bytes() > 0 {
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;

@@ -52,6 +52,9 @@ const OWN_ATOMICS: &[(&str, &str)] = &[
 /// Lines that one file may have.
 const LONGEST: usize = 500;
 
+/// Lines that each file of a recipe stays under: what is longer is not read.
+const RECIPE: usize = 80;
+
 /// One source file.
 struct File {
     /// Below `src/`, such as `raw/slot.rs`.
@@ -259,6 +262,13 @@ fn bad_shape(files: &[File]) -> Vec<String> {
     offences
 }
 
+/// Recipes that are too long.
+fn bad_recipes(files: &[File]) -> Vec<String> {
+    let lengths = files.iter().map(|file| (&file.name, file.text.lines().count()));
+    let long = lengths.filter(|(name, length)| name.starts_with("recipe_") && *length >= RECIPE);
+    long.map(|(name, length)| format!("examples/{name}: {length} lines; a recipe stays under {RECIPE}")).collect()
+}
+
 fn none(offences: Vec<String>) {
     assert!(offences.is_empty(), "{} offences against the house rules:\n{}", offences.len(), offences.join("\n"));
 }
@@ -287,6 +297,11 @@ fn features_gate_modules() {
 fn files_open_with_their_subject_and_stay_short() {
     none(bad_shape(&sources()));
     none(bad_shape(&derive_sources()));
+}
+
+#[test]
+fn each_recipe_stays_under_eighty_lines() {
+    none(bad_recipes(&read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples"))));
 }
 
 #[test]
@@ -430,4 +445,12 @@ fn planted_shape_is_found() {
     assert_eq!(planted(bad_shape, "a.rs", "use std::fmt;").len(), 1);
     let open = ["//! A.\n// TO", "DO: finish\n"].concat();
     assert_eq!(planted(bad_shape, "a.rs", &open).len(), 1);
+}
+
+#[test]
+fn a_planted_long_recipe_is_found() {
+    let (short, long) = ("\n".repeat(RECIPE - 1), "\n".repeat(RECIPE));
+    assert_eq!(planted(bad_recipes, "recipe_grpc/main.rs", &long).len(), 1);
+    assert_eq!(planted(bad_recipes, "recipe_grpc/main.rs", &short), [""; 0]);
+    assert_eq!(planted(bad_recipes, "porch.rs", &long), [""; 0]);
 }

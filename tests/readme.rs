@@ -1,4 +1,4 @@
-//! The README's example, against a real socket.
+//! The README's example, against a real socket, and its list of recipes.
 
 mod common;
 
@@ -7,6 +7,7 @@ use ebbtide::{
     BufferPool, Scope, Scopes,
     http::{PooledBody, ScopeLayer},
 };
+use std::collections::BTreeSet;
 
 async fn shout(scope: Scope, body: PooledBody) -> String {
     let mut arena = scope.arena(); // this request's memory
@@ -42,4 +43,20 @@ async fn without_the_layer_the_extractor_says_what_is_missing() {
     let response = common::post(address, "/", "text/plain", "hello").await;
     assert!(response.starts_with("HTTP/1.1 500"), "{response}");
     assert!(response.contains("add `.layer(ScopeLayer::new())` to the router"), "{response}");
+}
+
+#[test]
+fn each_recipe_is_in_the_list_and_the_list_names_no_other() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = include_str!("../README.md");
+    let linked: BTreeSet<&str> = text.split("](").filter_map(|rest| Some(rest.split_once(')')?.0)).collect();
+    let linked: BTreeSet<&str> = linked.into_iter().filter(|path| path.starts_with("examples/recipe_")).collect();
+    let entries = std::fs::read_dir(root.join("examples")).expect("the examples");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+    let recipes = names.filter(|name| name.starts_with("recipe_"));
+    let files = recipes.map(|name| {
+        if name.ends_with(".rs") { format!("examples/{name}") } else { format!("examples/{name}/main.rs") }
+    });
+    let files: BTreeSet<String> = files.filter(|path| root.join(path).is_file()).collect();
+    assert_eq!(linked, files.iter().map(String::as_str).collect());
 }

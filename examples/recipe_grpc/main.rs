@@ -4,13 +4,13 @@
 //! cargo run --example recipe_grpc
 //! ```
 
-#[path = "../recipe_tonic/codec.rs"]
-mod codec;
-mod service;
+mod calls;
+#[path = "../common/grpc.rs"]
+mod grpc;
 
-use codec::Pooled;
 use ebbtide::{BufferPool, Outcome, PooledBytes, Scopes, http::ScopeLayer};
 use futures_util::{StreamExt, stream};
+use grpc::{Calls, Pooled};
 use http::uri::PathAndQuery;
 use tokio::sync::mpsc::unbounded_channel;
 use tonic::Request;
@@ -29,12 +29,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (tell, mut ended) = unbounded_channel();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let server = Server::builder().layer(ScopeLayer::with(scopes.clone())).add_service(service::Echo(tell));
+    let calls = Calls(move |request| calls::answer(request, tell.clone()));
+    let server = Server::builder().layer(ScopeLayer::with(scopes.clone())).add_service(calls);
     let server = tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
 
     let channel = Channel::from_shared(format!("http://{address}"))?.connect().await?;
     let (mut client, codec) = (tonic::client::Grpc::new(channel), Pooled(buffers.clone()));
-    let [lines, echo] = ["/recipe.Echo/Lines", "/recipe.Echo/Echo"].map(PathAndQuery::from_static);
+    let [lines, echo] = ["/recipe.Calls/Lines", "/recipe.Calls/Echo"].map(PathAndQuery::from_static);
 
     // The server streams. The scope lives as long as the stream, and not longer.
     client.ready().await?;

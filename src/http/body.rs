@@ -68,6 +68,8 @@ impl<B: Body> Body for ScopeBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
+    // Worth it: a server that sees what a frame is, such as of a body in one piece, leaves out what cannot come.
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -3,11 +3,11 @@
 use super::Interceptor;
 use super::chain::{Chain, Link, LinkStates, Reached, private};
 use super::order::{Description, Order, OrderError};
-use super::states::States;
+use super::states::{States, Travelled};
 use crate::pool::tagged::{PolledUnder, under};
 use crate::pool::{self, Pool, Reset};
 use crate::raw::unwind::caught;
-use crate::raw::watch::{self, Switch, Tag, UNTAGGED};
+use crate::raw::watch::{self, Switch, Tag, UNTAGGED, scoped};
 use crate::request::{Ending, Scope};
 use core::fmt;
 use core::future::Future;
@@ -151,14 +151,17 @@ impl<L> Chain<L> {
         self.links.describe(&mut description);
         description.check()?;
         self.links.find_tags();
-        Ok(AroundRunner { pool: States::pool(self.links, L::states, L::ended) })
+        // The states have noted how far the request came.
+        let ended =
+            |links: &L, states: &mut L::States, _, ending: &Ending| scoped(|tags| links.ended(tags, states, ending));
+        Ok(AroundRunner { pool: States::pool(self.links, L::states, ended) })
     }
 }
 
 /// What a [`Chain`] consists of whose interceptors are [`Around`]. Not to be implemented by others.
 pub trait AroundLinks<Req, Res>: private::Sealed + Send + Sync + 'static {
     /// The states of all interceptors together.
-    type States: Reset + Send + 'static;
+    type States: Travelled;
 
     #[doc(hidden)]
     fn states(&self) -> Self::States;

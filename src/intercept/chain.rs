@@ -3,6 +3,7 @@
 use super::Interceptor;
 use super::order::{Description, Order, OrderError};
 use super::run::Runner;
+use super::states::Travelled;
 use crate::pool::{self, Reset, Verdict, both};
 use crate::raw::unwind::caught;
 use crate::raw::watch::{Switch, Tag, UNTAGGED};
@@ -118,7 +119,7 @@ pub struct Link<L, I> {
 /// What a [`Chain`] consists of: `()` or [`Link`], or the [`DynLinks`](super::DynLinks) of a [`DynChain`](super::DynChain). Not to be implemented by others.
 pub trait Links<Req, Res>: private::Sealed + Send + Sync + 'static {
     /// The states of all interceptors together.
-    type States: Reset + Send + 'static;
+    type States: Travelled;
 
     /// New states, for a request that finds none in the pool.
     #[doc(hidden)]
@@ -132,17 +133,19 @@ pub trait Links<Req, Res>: private::Sealed + Send + Sync + 'static {
     #[doc(hidden)]
     fn find_tags(&mut self);
 
-    /// Calls `before` from the outside in, each under its tag, until one breaks.
+    /// Calls `before` from the outside in, each under its tag, until one breaks. If one does, or panics, the states note how far
+    /// the request came; else they note nothing, and what follows is called with `ALL`.
     #[doc(hidden)]
     fn before(&self, tags: &Switch, states: &mut Self::States, scope: &Scope, request: &mut Req) -> ControlFlow<Res>;
 
-    /// Calls `after` from the inside out, for those whose `before` let the request pass.
+    /// Calls `after` from the inside out, for those whose `before` let the request pass: for `ALL`, or as noted.
     #[doc(hidden)]
-    fn after(&self, tags: &Switch, states: &mut Self::States, scope: &Scope, response: &mut Res);
+    fn after<const ALL: bool>(&self, tags: &Switch, states: &mut Self::States, scope: &Scope, response: &mut Res);
 
-    /// Calls `ended` from the inside out, for those whose `before` was called. Returns how many panicked.
+    /// Calls `ended` from the inside out, for those whose `before` was called: for `ALL`, or as noted. Returns how many
+    /// panicked.
     #[doc(hidden)]
-    fn ended(&self, tags: &Switch, states: &mut Self::States, ending: &Ending) -> usize;
+    fn ended<const ALL: bool>(&self, tags: &Switch, states: &mut Self::States, ending: &Ending) -> usize;
 }
 
 pub(super) mod private {
@@ -160,13 +163,14 @@ impl<Req, Res> Links<Req, Res> for () {
     fn before(&self, _: &Switch, _: &mut (), _: &Scope, _: &mut Req) -> ControlFlow<Res> {
         ControlFlow::Continue(())
     }
-    fn after(&self, _: &Switch, _: &mut (), _: &Scope, _: &mut Res) {}
-    fn ended(&self, _: &Switch, _: &mut (), _: &Ending) -> usize {
+    fn after<const ALL: bool>(&self, _: &Switch, _: &mut (), _: &Scope, _: &mut Res) {}
+    fn ended<const ALL: bool>(&self, _: &Switch, _: &mut (), _: &Ending) -> usize {
         0
     }
 }
 
-/// How far a request came at one interceptor.
+/// How far a request came at one interceptor, where it did not pass them all: a chain whose interceptors do not wait notes it
+/// only then, so that most requests pay nothing for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Reached {
     /// Its `before` was not called: the state is untouched.
@@ -189,6 +193,17 @@ pub struct LinkStates<O, S> {
 impl<O, S> LinkStates<O, S> {
     pub(super) fn new(outer: O, own: S) -> Self {
         Self { outer, own, reached: Reached::No }
+    }
+}
+
+impl<O: Travelled, S: Reset + Send + 'static> Travelled for LinkStates<O, S> {
+    fn note_passed(&mut self) {
+        self.outer.note_passed();
+        self.reached = Reached::Passed;
+    }
+
+    fn reset_all(&mut self) -> Verdict {
+        both(self.outer.reset_all(), self.own.reset())
     }
 }
 
@@ -234,31 +249,43 @@ where
         self.tag = pool::tag(self.interceptor.name());
     }
 
+    // It has one caller, and a call would cost as much as an interceptor does.
+    #[inline(always)]
     fn before(&self, tags: &Switch, states: &mut Self::States, scope: &Scope, request: &mut Req) -> ControlFlow<Res> {
         self.outer.before(tags, &mut states.outer, scope, request)?;
-        // Noted first: a `before` that panics has touched its state.
-        states.reached = Reached::Entered;
         tags.to(self.tag);
-        self.interceptor.before(&mut states.own, scope, request)?;
-        states.reached = Reached::Passed;
+        let stop = Stop(states);
+        self.interceptor.before(&mut stop.0.own, scope, request)?;
+        core::mem::forget(stop);
         ControlFlow::Continue(())
     }
 
-    fn after(&self, tags: &Switch, states: &mut Self::States, scope: &Scope, response: &mut Res) {
-        if states.reached == Reached::Passed {
+    fn after<const ALL: bool>(&self, tags: &Switch, states: &mut Self::States, scope: &Scope, response: &mut Res) {
+        if ALL || states.reached == Reached::Passed {
             tags.to(self.tag);
             self.interceptor.after(&mut states.own, scope, response);
         }
-        self.outer.after(tags, &mut states.outer, scope, response);
+        self.outer.after::<ALL>(tags, &mut states.outer, scope, response);
     }
 
-    fn ended(&self, tags: &Switch, states: &mut Self::States, ending: &Ending) -> usize {
+    fn ended<const ALL: bool>(&self, tags: &Switch, states: &mut Self::States, ending: &Ending) -> usize {
         let hear = || {
             tags.to(self.tag);
             self.interceptor.ended(&mut states.own, ending);
         };
-        let own = states.reached != Reached::No && caught(hear).is_none();
-        usize::from(own) + self.outer.ended(tags, &mut states.outer, ending)
+        let own = (ALL || states.reached != Reached::No) && caught(hear).is_none();
+        usize::from(own) + self.outer.ended::<ALL>(tags, &mut states.outer, ending)
+    }
+}
+
+/// Notes, when it is dropped, that a request went no further than to this interceptor: it broke, or panicked.
+struct Stop<'a, O: Travelled, S>(&'a mut LinkStates<O, S>);
+
+impl<O: Travelled, S> Drop for Stop<'_, O, S> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.outer.note_passed();
+        self.0.reached = Reached::Entered;
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Interceptor;
 use super::chain::{Chain, Links, Reached, private};
 use super::order::{Description, Order};
+use super::states::Travelled;
 use crate::pool::{self, Reset, Verdict, both};
 use crate::raw::unwind::caught;
 use crate::raw::watch::{Switch, Tag, UNTAGGED};
@@ -146,6 +147,15 @@ impl Reset for DynStates {
     }
 }
 
+/// Each has its note of how far the request came, whether it came through or not.
+impl Travelled for DynStates {
+    fn note_passed(&mut self) {}
+
+    fn reset_all(&mut self) -> Verdict {
+        self.reset()
+    }
+}
+
 /// States tell what they like; a sum that is too large stays too large.
 fn sum(bytes: impl Iterator<Item = usize>) -> usize {
     bytes.fold(0, usize::saturating_add)
@@ -177,7 +187,7 @@ impl<Req: 'static, Res: 'static> Links<Req, Res> for DynLinks<Req, Res> {
         ControlFlow::Continue(())
     }
 
-    fn after(&self, tags: &Switch, states: &mut DynStates, scope: &Scope, response: &mut Res) {
+    fn after<const ALL: bool>(&self, tags: &Switch, states: &mut DynStates, scope: &Scope, response: &mut Res) {
         for ((link, tag), (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
             if *reached == Reached::Passed {
                 tags.to(tag);
@@ -186,7 +196,7 @@ impl<Req: 'static, Res: 'static> Links<Req, Res> for DynLinks<Req, Res> {
         }
     }
 
-    fn ended(&self, tags: &Switch, states: &mut DynStates, ending: &Ending) -> usize {
+    fn ended<const ALL: bool>(&self, tags: &Switch, states: &mut DynStates, ending: &Ending) -> usize {
         let mut panics = 0;
         for ((link, tag), (state, reached)) in self.0.iter().zip(&mut states.0).rev() {
             let hear = || {

@@ -4,7 +4,7 @@ use super::chain::Links;
 use super::states::{Lent, States};
 use crate::pool::Pool;
 use crate::raw::watch::scoped;
-use crate::request::Scope;
+use crate::request::{Ending, Scope};
 use core::fmt;
 use core::ops::ControlFlow;
 
@@ -15,7 +15,16 @@ pub struct Runner<L: Links<Req, Res>, Req: 'static, Res: 'static> {
 
 impl<L: Links<Req, Res>, Req: 'static, Res: 'static> Runner<L, Req, Res> {
     pub(super) fn new(links: L) -> Self {
-        Self { pool: States::pool(links, L::states, L::ended) }
+        Self { pool: States::pool(links, L::states, Self::ended) }
+    }
+
+    fn ended(links: &L, states: &mut L::States, is_through: bool, ending: &Ending) -> usize {
+        // Looked at outside, so that nothing is left of hooks that do nothing.
+        if is_through {
+            scoped(|tags| links.ended::<true>(tags, states, ending))
+        } else {
+            scoped(|tags| links.ended::<false>(tags, states, ending))
+        }
     }
 
     /// Runs a request through the chain and `handler`, in onion order. An interceptor that breaks answers
@@ -56,14 +65,20 @@ pub struct Run<L: Links<Req, Res>, Req: 'static, Res: 'static> {
 
 impl<L: Links<Req, Res>, Req, Res> Run<L, Req, Res> {
     pub(crate) fn before(&mut self, request: &mut Req) -> ControlFlow<Res> {
-        let States { links, states, .. } = self.states.payload.value_mut();
-        scoped(|tags| links.before(tags, states, &self.scope, request))
+        let States { links, states, is_through, .. } = self.states.payload.value_mut();
+        scoped(|tags| links.before(tags, states, &self.scope, request))?;
+        *is_through = true;
+        ControlFlow::Continue(())
     }
 
     /// Lets the response pass those that let the request pass.
     pub(crate) fn after(&mut self, response: &mut Res) {
-        let States { links, states, .. } = self.states.payload.value_mut();
-        scoped(|tags| links.after(tags, states, &self.scope, response));
+        let States { links, states, is_through, .. } = self.states.payload.value_mut();
+        if *is_through {
+            scoped(|tags| links.after::<true>(tags, states, &self.scope, response));
+        } else {
+            scoped(|tags| links.after::<false>(tags, states, &self.scope, response));
+        }
     }
 }
 

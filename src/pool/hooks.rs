@@ -142,7 +142,7 @@ impl<T, R: Fn(&mut T) -> Verdict + Send + Sync> Hooks<T> for ResetBy<R> {
 }
 
 /// What is larger than this, in bytes, has to earn its keep.
-const LARGE: usize = 4096;
+pub(crate) const LARGE: usize = 4096;
 /// Uses in a row below a quarter that a large value survives.
 const STRIKES: u8 = 3;
 

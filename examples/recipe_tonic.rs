@@ -7,50 +7,31 @@
 //! cargo run --example recipe_tonic
 //! ```
 
-mod codec;
+#[path = "common/grpc.rs"]
+mod grpc;
 
 use bytes::BufMut;
-use codec::Pooled;
 use ebbtide::http::{BodyBudget, BufferBodyLayer, Limits};
 use ebbtide::{BufferPool, PooledBytes};
+use grpc::{Calls, Pooled};
 use http::uri::PathAndQuery;
-use std::task::{Context, Poll};
-use std::{convert::Infallible, future::Future, future::ready, pin::Pin};
+use std::future::ready;
 use tokio::net::TcpListener;
 use tonic::transport::{Channel, Server, server::TcpIncoming};
-use tonic::{Request, Response, Status, body::Body, server::NamedService};
-use tower::{Service, service_fn};
+use tonic::{Request, Response, Status, body::Body};
+use tower::service_fn;
 
-/// What protoc would write: one call that answers once, one that answers with a stream.
-#[derive(Clone)]
-struct Parrot(BufferPool);
-
-impl NamedService for Parrot {
-    const NAME: &'static str = "recipe.Parrot";
-}
-
-impl Service<http::Request<Body>> for Parrot {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let mut calls = tonic::server::Grpc::new(Pooled(self.0.clone()));
-        let once = service_fn(|said: Request<PooledBytes>| ready(Ok::<_, Status>(Response::new(said.into_inner()))));
-        let thrice = service_fn(|said: Request<PooledBytes>| {
-            ready(Ok::<_, Status>(Response::new(futures_util::stream::iter(vec![Ok(said.into_inner()); 3]))))
-        });
-        Box::pin(async move {
-            Ok(match request.uri().path() {
-                "/recipe.Parrot/Once" => calls.unary(once, request).await,
-                "/recipe.Parrot/Thrice" => calls.server_streaming(thrice, request).await,
-                _ => Status::unimplemented("no such call").into_http(),
-            })
-        })
+/// One call that answers once, one that answers with a stream.
+async fn parrot(request: http::Request<Body>, codec: Pooled) -> http::Response<Body> {
+    let mut calls = tonic::server::Grpc::new(codec);
+    let once = service_fn(|said: Request<PooledBytes>| ready(Ok::<_, Status>(Response::new(said.into_inner()))));
+    let thrice = service_fn(|said: Request<PooledBytes>| {
+        ready(Ok::<_, Status>(Response::new(futures_util::stream::iter(vec![Ok(said.into_inner()); 3]))))
+    });
+    match request.uri().path() {
+        "/recipe.Calls/Once" => calls.unary(once, request).await,
+        "/recipe.Calls/Thrice" => calls.server_streaming(thrice, request).await,
+        _ => Status::unimplemented("no such call").into_http(),
     }
 }
 
@@ -60,10 +41,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let layer = BufferBodyLayer::new(Limits::new(64 << 10).budget(&budget)).buffers(buffers.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let server = Server::builder().layer(layer).add_service(Parrot(buffers.clone()));
+    let (codec, of_server) = (Pooled(buffers.clone()), Pooled(buffers.clone()));
+    let calls = Calls(move |request| parrot(request, of_server.clone()));
+    let server = Server::builder().layer(layer).add_service(calls);
     let server = tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
 
-    let codec = Pooled(buffers.clone());
     let channel = Channel::from_shared(format!("http://{address}"))?.connect().await?;
     let mut client = tonic::client::Grpc::new(channel);
     let say = |bytes: usize| {
@@ -71,8 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         message.put_bytes(b'x', bytes);
         Request::new(message.freeze())
     };
-    let (once, thrice) =
-        (PathAndQuery::from_static("/recipe.Parrot/Once"), PathAndQuery::from_static("/recipe.Parrot/Thrice"));
+    let [once, thrice] = ["/recipe.Calls/Once", "/recipe.Calls/Thrice"].map(PathAndQuery::from_static);
     client.ready().await?;
     let answer = client.unary(say(50_000), once.clone(), codec.clone()).await?.into_inner();
     assert!(answer.len() == 50_000 && answer.iter().all(|&byte| byte == b'x'));

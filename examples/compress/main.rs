@@ -1,6 +1,6 @@
-//! One compressed JSON response after another, by `Compression` or by `tower-http`, for counting instructions.
+//! Compressed JSON responses, by `Compression` or by `tower-http`: one after another for counting instructions, or served.
 //!
-//! As `examples/request.rs`: two runs of different length under callgrind, and their difference.
+//! Instructions as `examples/request.rs`: two runs of different length under callgrind, and their difference.
 //!
 //! ```sh
 //! cargo build --release --example compress
@@ -10,6 +10,16 @@
 //! ```
 //!
 //! Without callgrind it tells the time of one response, and its length when compressed.
+//!
+//! Requests a second through axum over the loopback, of both by turns (`--rounds N` for more or fewer than 31; `--quick` takes
+//! seconds):
+//!
+//! ```sh
+//! cargo run --release --example compress -- serve
+//! ```
+
+mod load;
+mod serve;
 
 use bytes::Bytes;
 use ebbtide::BufferPool;
@@ -20,6 +30,9 @@ use std::convert::Infallible;
 use std::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_http::compression::CompressionLayer;
+
+const OURS: &str = "ebbtide";
+const THEIRS: &str = "tower-http";
 
 /// JSON as servers send it: much alike, not all the same.
 fn json(bytes: usize) -> Bytes {
@@ -49,12 +62,22 @@ async fn sent(body: impl http_body::Body<Data = Bytes>) -> usize {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+async fn main() -> load::Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let text = |at: usize, default| arguments.get(at).map_or(default, String::as_str);
-    let number = |at: usize, default| arguments.get(at).and_then(|number| number.parse().ok()).unwrap_or(default);
-    let (is_ours, encoding) = (text(0, "ebbtide") == "ebbtide", text(1, "gzip"));
-    let (json, responses) = (json(number(2, 4096)), number(3, 1000));
+    match text(0, OURS) {
+        "serve" => load::compare(&arguments[1..]).await?,
+        "child" => serve::run(text(1, OURS)).await?,
+        way => {
+            let number = |at: usize, default| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(default);
+            one_after_another(way, text(1, "gzip"), number(2, 4096), number(3, 1000)).await;
+        }
+    }
+    Ok(())
+}
+
+async fn one_after_another(way: &str, encoding: &str, size: usize, responses: usize) {
+    let json = json(size);
     let (compression, buffers) = (Compression::new(), BufferPool::new());
     let inner = service_fn(|_: Request<()>| async { Ok::<_, Infallible>(response(&json)) });
     let mut layer = CompressionLayer::new().layer(inner);
@@ -62,7 +85,7 @@ async fn main() {
     for _ in 0..responses {
         let mut request = Request::new(());
         request.headers_mut().insert(header::ACCEPT_ENCODING, encoding.parse().expect("an encoding"));
-        bytes = if is_ours {
+        bytes = if way == OURS {
             let compressed = compression.apply(request.headers(), response(&json), &buffers);
             sent(compressed.expect("compressed").into_body()).await
         } else {
