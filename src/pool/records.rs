@@ -342,6 +342,8 @@ pub(crate) fn forgiven<R>(f: impl FnOnce() -> R) -> R {
 
 /// Puts all leases of the process on record from now on, and names what is out when it ends; it ends badly then.
 pub(super) fn watch_process() {
+    // Before anything is taken, so that the process's own counts of allocations do not see it.
+    RECORDS.lock().get_or_insert_with(room);
     watch::watch_process();
     at_exit(|| {
         let left = left_in(WHOLE_PROCESS);
