@@ -4,6 +4,7 @@
 //! cargo run --release --example leaky              # everything: 20 seeds, then a burst, then a load that goes up and down
 //! cargo run --release --example leaky -- --quick   # the same with two seeds
 //! cargo run --release --example leaky -- 7         # seed 7 alone, with all that the monitor and the books say
+//! cargo run --release --example leaky -- 7 calls   # the same, and the profile has the calls that led to each lease
 //! ```
 //!
 //! The seed chooses the interceptor that keeps 4 KiB of one request in a hundred for good. The traffic is two minutes of 30,000
@@ -88,7 +89,7 @@ struct Server {
 }
 
 impl Server {
-    fn new() -> Result<Self, Box<dyn Error>> {
+    fn new(leaks: Option<&Arc<LeakDetector>>) -> Result<Self, Box<dyn Error>> {
         let (told, dumped) = (Arc::<Mutex<Vec<Event>>>::default(), Arc::<Mutex<(&str, String)>>::default());
         let builder = Monitor::builder().on_event({
             let told = Arc::clone(&told);
@@ -98,6 +99,10 @@ impl Server {
             let dumped = Arc::clone(&dumped);
             move |_, dump| *dumped.lock().expect("nobody panics with it") = (dump.tags()[0].tag, dump.to_string())
         });
+        let builder = match leaks {
+            Some(leaks) => builder.leaks(Arc::clone(leaks)),
+            None => builder,
+        };
         Ok(Self {
             buffers: BufferPool::new(),
             kept: Arc::default(),
@@ -161,11 +166,11 @@ impl Server {
 }
 
 /// Two minutes of traffic with a leak, or less: until the monitor names a tag.
-fn leak(seed: u64, aloud: bool) -> Result<(), Box<dyn Error>> {
+fn leak(seed: u64, detector: LeakDetector, aloud: bool) -> Result<(), Box<dyn Error>> {
     let (seconds, rate, speed) = TRAFFIC;
     let guilty = mixed(seed) as usize % NAMES.len();
-    let detector = LeakDetector::new();
-    let mut server = Server::new()?;
+    let detector = Arc::new(detector);
+    let mut server = Server::new(Some(&detector))?;
     let tick = Monitor::PERIOD;
     let ticks = seconds * speed * 4;
     server.serve(Some(guilty), (ticks, tick), u64::from(rate / speed / 4), |server| {
@@ -190,12 +195,13 @@ fn leak(seed: u64, aloud: bool) -> Result<(), Box<dyn Error>> {
         profile.write(SystemTime::now(), File::create(&file)?)?;
         println!("profile: {}", file.display());
     }
-    let others: Vec<_> =
-        Rule::ALL.into_iter().filter(|&rule| rule != Rule::SlowLeak).flat_map(|rule| server.tags(rule)).collect();
     let guilty = NAMES[guilty];
-    // The rules on pools and on the process speak too; of tags, only this one may be named.
-    if named != BTreeSet::from([guilty]) || !others.is_empty() {
-        return Err(format!("seed {seed}: {guilty} leaks; named: {named:?}, {others:?}").into());
+    // The rules on pools and on the process speak too; of tags, only this one may be named, and by these two.
+    for rule in Rule::ALL {
+        let (named, speaks) = (server.tags(rule), matches!(rule, Rule::SlowLeak | Rule::OldLeases));
+        if named != BTreeSet::from_iter(speaks.then_some(guilty)) {
+            return Err(format!("seed {seed}: {guilty} leaks; named by {}: {named:?}", rule.name()).into());
+        }
     }
     if first != guilty || sites.len() != 1 || !sites.iter().all(|(tag, _)| *tag == guilty) {
         return Err(format!("seed {seed}: {guilty} leaks; dumped first: {first}; taken at: {sites:?}").into());
@@ -205,7 +211,7 @@ fn leak(seed: u64, aloud: bool) -> Result<(), Box<dyn Error>> {
 
 /// Five minutes of traffic without a leak; after three, `audit` takes 1.2 GB within four seconds, and gives it back.
 fn burst() -> Result<(), Box<dyn Error>> {
-    let mut server = Server::new()?;
+    let mut server = Server::new(None)?;
     let mut taken = Vec::new();
     server.serve(None, (1200, Monitor::PERIOD), 100, |server| {
         match (server.clock.as_secs(), server.told().len()) {
@@ -226,7 +232,7 @@ fn burst() -> Result<(), Box<dyn Error>> {
 
 /// Three hours without a leak, in which what `session` keeps goes up and down by 75 % every half an hour.
 fn periodic() -> Result<(), Box<dyn Error>> {
-    let mut server = Server::new()?;
+    let mut server = Server::new(None)?;
     let mut sessions = Vec::new();
     server.serve(None, (3 * 3600, Duration::from_secs(1)), 10, |server| {
         let phase = server.clock.as_secs_f64() / 1800.0 * std::f64::consts::TAU;
@@ -250,10 +256,16 @@ fn no_leak(server: &Server) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    match std::env::args().nth(1).as_deref() {
-        Some("--quick") => (0..2).try_for_each(|seed| leak(seed, false))?,
-        Some(seed) => return leak(seed.parse()?, true),
-        None => (0..20).try_for_each(|seed| leak(seed, false))?,
+    let mut arguments = std::env::args().skip(1);
+    let seeds = match (arguments.next().as_deref(), arguments.next().as_deref()) {
+        (Some("--quick"), None) => 0..2,
+        (Some(seed), None) => return leak(seed.parse()?, LeakDetector::new(), true),
+        (Some(seed), Some("calls")) => return leak(seed.parse()?, LeakDetector::new().with_backtraces(), true),
+        (None, _) => 0..20,
+        (_, Some(other)) => return Err(format!("it does not know {other:?}").into()),
+    };
+    for seed in seeds {
+        leak(seed, LeakDetector::new(), false)?;
     }
     burst()?;
     periodic()

@@ -1,8 +1,9 @@
 //! A monitor allocates nothing from sample to sample. A process of its own, since its allocator counts.
 
 use ebbtide::bench::{CountingAllocator, is_counting, totals};
-use ebbtide::observe::{Monitor, Subject};
+use ebbtide::observe::{LeakDetector, Monitor, Subject};
 use ebbtide::{BufferPool, Pool};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[global_allocator]
@@ -32,11 +33,18 @@ fn a_sample_allocates_nothing_in_steady_state() {
     };
     let thousand = Monitor::builder().build_on(source).expect("default rules");
 
+    let detector = Arc::new(LeakDetector::new().with_sampling(256));
+    let leaks =
+        Monitor::builder().leaks(detector).build_on(|_: &mut dyn FnMut(Subject, u64)| ()).expect("default rules");
+    let old: Vec<_> = (0..1000).map(|_| pool.get()).collect();
+
     let begin = Instant::now();
-    for monitor in [&process, &thousand] {
+    for monitor in [&process, &thousand, &leaks] {
         // Two hours, so that there is a history in which a period is looked for.
         (0..1440).for_each(|sample| monitor.sample_at(begin + Duration::from_secs(5 * sample)));
         assert_eq!(allocations(monitor, begin + Duration::from_secs(5 * 1440)), 0);
     }
     assert_eq!(thousand.stats().subjects, 1000);
+    assert_eq!(leaks.alarms().len(), 1, "it had something to look at");
+    drop(old);
 }

@@ -50,6 +50,7 @@ fn a_record_tells_pool_tag_bytes_and_the_last_four_words() {
     let leaks = LeakDetector::new().with_sampling(1);
     let buffers = BufferPool::builder().name("frames").build();
     let take = || tagged("decoder", || buffers.get(1000));
+    let line = line!() - 1;
     let held: Vec<_> = (0..1000).map(|_| take()).collect();
     for buffer in &held {
         for word in ["read", "parsed", "checked", "queued", "sent"] {
@@ -59,6 +60,7 @@ fn a_record_tells_pool_tag_bytes_and_the_last_four_words() {
     let leases = leaks.leases(Instant::now());
     let lease = leases.iter().find(|lease| lease.pool() == "frames").expect("one in 256 of 1,000");
     assert_eq!((lease.tag(), lease.class_bytes()), ("decoder", 1024));
+    assert_eq!((lease.site().file(), lease.site().line()), (file!(), line));
     assert!((1024..1200).contains(&lease.bytes()));
     assert_eq!(lease.crumbs().collect::<Vec<_>>(), ["parsed", "checked", "queued", "sent"]);
     assert!(lease.backtrace().is_none());

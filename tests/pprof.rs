@@ -1,13 +1,14 @@
 //! Profiles: what stands in them, and what `go tool pprof` reads out of them.
 
-use ebbtide::Pool;
-use ebbtide::observe::{Ledger, PoolEntry, Profile, Snapshot, TagEntry};
+use ebbtide::observe::{LeakDetector, Ledger, PoolEntry, Profile, Snapshot, TagEntry, tagged};
+use ebbtide::{Pool, Pooled};
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::panic::Location;
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The number at the front of `rest`.
 fn varint(rest: &mut &[u8]) -> u64 {
@@ -193,6 +194,77 @@ fn pprof(arguments: &[&str]) -> String {
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     said
+}
+
+/// The profile of a detector that has looked at four of a thousand leases or so, and the line where they were taken. `with` says how it looks.
+fn profile_of_leases(with: impl FnOnce(LeakDetector) -> LeakDetector) -> (Vec<u8>, u32) {
+    #[inline(never)]
+    fn load_session(pool: &Pool<Vec<u8>>) -> Pooled<Vec<u8>> {
+        pool.get()
+    }
+    let line = line!() - 2;
+    let leaks = with(LeakDetector::new().with_sampling(256));
+    let pool = Pool::builder().name("sessions").build(Vec::new);
+    let held: Vec<_> = (0..1000).map(|_| tagged("login", || load_session(&pool))).collect();
+    let mut snapshot = Snapshot::new();
+    snapshot.take(&Ledger::process());
+    let leases = leaks.leases(Instant::now());
+    let mut profile = Profile::new(&snapshot);
+    profile.add_leases(&leases);
+    drop(held);
+    (written(&profile), line)
+}
+
+/// There is one detector in a process.
+static ONE_DETECTOR: Mutex<()> = Mutex::new(());
+
+#[test]
+fn the_calls_that_led_to_a_lease_are_its_stack_from_the_one_that_took_it() {
+    let _alone = ONE_DETECTOR.lock().unwrap_or_else(|broken| broken.into_inner());
+    let (file, _) = profile_of_leases(LeakDetector::with_backtraces);
+    let (_, stacks) = read(&file);
+    let stacks: Vec<_> = stacks.iter().filter(|(stack, _)| stack.last().is_some_and(|tag| tag == "login")).collect();
+    assert_eq!(
+        stacks.iter().map(|(_, values)| values[0]).sum::<u64>(),
+        1000,
+        "the tag's number, shared out: {stacks:?}"
+    );
+    for (stack, _) in stacks {
+        assert!(stack[0].ends_with("profile_of_leases::load_session"), "not the crate's own calls: {stack:?}");
+        let position = |name: &str| stack.iter().position(|call| call.contains(name)).expect(name);
+        assert!(position("profile_of_leases::{{closure}}") < position("the_calls_that_led_to_a_lease"), "{stack:?}");
+        assert!(!stack.iter().any(|call| call.contains("__rust_begin_short_backtrace") || call == "main"), "{stack:?}");
+    }
+}
+
+#[test]
+fn without_backtraces_the_call_site_is_the_stack() {
+    let _alone = ONE_DETECTOR.lock().unwrap_or_else(|broken| broken.into_inner());
+    let (file, line) = profile_of_leases(|leaks| leaks);
+    let (_, stacks) = read(&file);
+    let site = format!("{}:{line}", file!());
+    assert_eq!(stacks[&stack(&[&site, "login"])][0], 1000);
+    assert_eq!(stacks[&stack(&[&site, "sessions"])][2], 1000);
+}
+
+#[test]
+#[ignore = "needs go"]
+fn go_tool_pprof_shows_the_calls_that_led_to_a_lease() {
+    let _alone = ONE_DETECTOR.lock().unwrap_or_else(|broken| broken.into_inner());
+    let (file, line) = profile_of_leases(LeakDetector::with_backtraces);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls").into_os_string().into_string().unwrap();
+    std::fs::write(&path, file).unwrap();
+    let objects = "-sample_index=outstanding_objects";
+    let top = pprof(&["-top", objects, &path]);
+    assert!(top.lines().any(|line| line.trim_start().starts_with("1000 ") && line.ends_with("load_session")), "{top}");
+    let lines = pprof(&["-top", "-lines", objects, &path]);
+    let place = format!("{}:{line}", file!());
+    assert!(lines.lines().any(|line| line.contains("load_session") && line.contains(&place)), "{lines}");
+    let peek = pprof(&["-peek", "load_session", objects, &path]);
+    assert!(peek.contains("profile_of_leases::{{closure}}"), "{peek}");
+    let traces = pprof(&["-traces", objects, &path]);
+    assert!(traces.contains("load_session") && traces.contains("login"), "{traces}");
 }
 
 #[test]

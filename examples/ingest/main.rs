@@ -105,8 +105,9 @@ async fn bound(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves the console, and watches until the handle is dropped.
 fn watch(listener: TcpListener) -> io::Result<Sampling> {
     println!("the console is on http://{}/debug/ebbtide", listener.local_addr()?);
-    let monitor = Monitor::new();
-    let console = Console::new().monitor(&monitor).leaks(Arc::new(LeakDetector::new())).router();
+    let leaks = Arc::new(LeakDetector::new());
+    let monitor = Monitor::builder().leaks(Arc::clone(&leaks)).build().map_err(io::Error::other)?;
+    let console = Console::new().monitor(&monitor).leaks(leaks).router();
     tokio::spawn(async move { axum::serve(listener, console).await });
     Ok(monitor.sample_every(Monitor::PERIOD))
 }

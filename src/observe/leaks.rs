@@ -23,6 +23,8 @@ const AGE: Duration = Duration::from_secs(60);
 /// There is one of it in a process; a later one changes the settings of the first. Its drop ends the sampling; what is on
 /// record stays until it is back.
 ///
+/// Somebody has to ask it: [`poll`](Self::poll) from a timer, or a `Monitor` (feature `observe`) that it is given to by `MonitorBuilder::leaks`.
+///
 /// **Cost**: three instructions for each lease, with a detector or without; with one, some thousands for one lease in 1,024. It looks at
 /// 1,024 leases at once; while so many are out, none is added ([`unrecorded`](Self::unrecorded)).
 ///
@@ -69,12 +71,18 @@ impl LeakDetector {
         self
     }
 
-    /// The same, with the calls that led to each lease that is looked at.
+    /// The same, with the calls that led to each lease that is looked at. In a `Profile` (feature `observe`) they are its stack.
     ///
-    /// **Cost**: a backtrace for each of them, some hundred microseconds, and its memory.
+    /// **Cost**: a backtrace for each of them, some hundred microseconds, and its memory. Names are looked up when somebody reads it.
     pub fn with_backtraces(self) -> Self {
         records::capture_backtraces(true);
         self
+    }
+
+    /// The age at which a lease is suspected.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.age
     }
 
     /// Hands leases that have become older than the age to `alarm`, each once, and returns how many are so old. The clock is
@@ -116,7 +124,8 @@ impl Drop for LeakDetector {
     }
 }
 
-/// Runs `f`, whose leases are not missed: for a test that leaks on purpose.
+/// Runs `f`, whose leases are not missed: for a test that leaks on purpose, and for what is meant to stay out for long, such as the
+/// buffer of a websocket, so that no [`LeakDetector`] suspects it.
 ///
 /// # Examples
 ///

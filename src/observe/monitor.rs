@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `source` | where values come from: the ledger, or a closure |
 //! | `clock`, `windows` | the monitor's own time, and the bounded history of one value |
-//! | `slow`, `burst`, `periodic` | one rule each, with its formula and what it takes for what it is not |
+//! | `slow`, `burst`, `periodic`, `old` | one rule each, with its formula and what it takes for what it is not |
 //! | `alarm` | when an alarm is raised, held back, cleared |
 //! | `watch`, `sampler` | one subject under all rules; one sample of all subjects |
 //!
@@ -25,6 +25,7 @@ mod log;
 #[cfg(not(feature = "tracing"))]
 #[path = "monitor/no_log.rs"]
 mod log;
+mod old;
 mod periodic;
 mod rules;
 mod sampler;
@@ -63,12 +64,13 @@ use std::time::Instant;
 /// Events that are kept for those who look later.
 const RECENT: usize = 64;
 
-/// Watches who holds memory, and raises an alarm by rule: a [slow leak](SlowLeak), a [burst](Burst), a [period](Periodic).
+/// Watches who holds memory, and raises an alarm by rule: a [slow leak](SlowLeak), a [burst](Burst), a [period](Periodic), and with a
+/// detector [old leases](MonitorBuilder::leaks).
 ///
 /// The caller's timer takes samples, by [`sample_at`](Self::sample_at) or `sample_every` (feature `tokio`): four a second are meant, at least
 /// one in 15 seconds is needed. Each sample reads every tag's bytes on lease, every pool's bytes, and those of
 /// all pools of the process. All times follow from the instants that the caller gives: a clock that steps back, jumps ahead or stops
-/// delays an alarm, and raises none. A value that falls to nothing (a restart) begins anew.
+/// delays an alarm, and raises none, but for old leases, which are as old as the clock says. A value that falls to nothing (a restart) begins anew.
 ///
 /// **Events.** What changes about an alarm is handed to [`on_event`](MonitorBuilder::on_event), written as an event of `tracing` (with that
 /// feature), counted in [`stats`](Self::stats), and kept: [`alarms`](Self::alarms) and [`recent`](Self::recent). An alarm is told when it is raised,
@@ -133,7 +135,7 @@ impl Monitor {
     /// A monitor of this process with default rules.
     #[must_use]
     pub fn new() -> Self {
-        Self::of(Rules::default(), Hooks::default(), Box::new(Process::new()))
+        Self::of(Rules::default(), Hooks::default(), Sampler::new(Box::new(Process::new()), None, &Rules::default()))
     }
 
     /// Settings for a monitor.
@@ -141,9 +143,8 @@ impl Monitor {
         MonitorBuilder::default()
     }
 
-    fn of(rules: Rules, hooks: Hooks, source: Box<dyn Source>) -> Self {
-        let sampler = Mutex::new(Sampler::new(source, &rules));
-        Self(Arc::new(Inner { rules, hooks, sampler, board: Mutex::default() }))
+    fn of(rules: Rules, hooks: Hooks, sampler: Sampler) -> Self {
+        Self(Arc::new(Inner { rules, hooks, sampler: Mutex::new(sampler), board: Mutex::default() }))
     }
 
     /// Takes a sample, and tells what changed. The clock is the caller's. If another sample is being taken, this one is
@@ -210,8 +211,7 @@ impl Board {
         counts.add_to(&mut self.stats);
         for &event in events {
             self.stats.note(&event);
-            let is_same = |other: &Event| (other.subject, other.rule()) == (event.subject, event.rule());
-            let place = self.alarms.iter().position(is_same);
+            let place = self.alarms.iter().position(|other| other.is_of(&event));
             match (event.change, place) {
                 (Change::Cleared | Change::Withdrawn, Some(place)) => drop(self.alarms.remove(place)),
                 (Change::Cleared | Change::Withdrawn, None) => {}

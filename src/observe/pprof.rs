@@ -2,10 +2,12 @@
 //!
 //! Within one sample type every value and byte stands once, so that the shares of `-top` add up.
 
+mod calls;
 mod wire;
 
 use super::snapshot::Snapshot;
 use crate::pool::records::LeaseRecord;
+use calls::{Call, calls};
 use core::panic::Location;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -39,7 +41,9 @@ const NO_TAG: &str = "(no tag)";
 /// | `tasks` that are alive | tag | `tag` |
 ///
 /// What pools have lent under no tag stands under `(no tag)`. The numbers of a tag and of a pool are those of the ledger; the call
-/// sites share them in proportion to the leases that were sampled at each, and where none was sampled there is none.
+/// sites share them in proportion to the leases that were sampled at each, and where none was sampled there is none. Where the
+/// [calls were captured](super::LeakDetector::with_backtraces) that led there, they stand in its place, by name, file and line as far as the program has
+/// symbols; the crate's own at their inner end are left out.
 ///
 /// `docs/profiles.md` in the repository shows what to ask of it.
 ///
@@ -63,8 +67,8 @@ const NO_TAG: &str = "(no tag)";
 #[derive(Clone, Debug)]
 pub struct Profile<'a> {
     snapshot: &'a Snapshot,
-    /// What was sampled of each owner, by call site.
-    sites: BTreeMap<Owner<'a>, BTreeMap<Place<'a>, Sampled>>,
+    /// What was sampled of each owner, by call site, or by the calls that led there, innermost first.
+    sites: BTreeMap<Owner<'a>, BTreeMap<Vec<Call>, Sampled>>,
 }
 
 /// Whose values are shared out among call sites.
@@ -74,9 +78,6 @@ enum Owner<'a> {
     /// By name and size class.
     Pool(&'a str, u64),
 }
-
-/// File and line.
-type Place<'a> = (&'a str, u32);
 
 /// Leases that were sampled at one place.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,16 +96,21 @@ impl<'a> Profile<'a> {
     /// Adds leases that were sampled, by [`LeakDetector::leases`](super::LeakDetector::leases).
     pub fn add_leases(&mut self, leases: &'a [LeaseRecord]) {
         for lease in leases {
-            self.add_lease(lease.tag(), (lease.pool(), lease.class_bytes()), lease.site(), lease.bytes());
+            let calls = calls(lease.site(), lease.backtrace());
+            self.add(lease.tag(), (lease.pool(), lease.class_bytes()), calls, lease.bytes());
         }
     }
 
     /// Adds a sampled lease: `bytes` that were taken at `site`, under `tag` (nothing if there was none), from a pool by name and
     /// size class (0 if it has none).
     pub fn add_lease(&mut self, tag: &'a str, (pool, class_bytes): (&'a str, u64), site: &'a Location<'_>, bytes: u64) {
+        self.add(tag, (pool, class_bytes), calls(site, None), bytes);
+    }
+
+    fn add(&mut self, tag: &'a str, (pool, class_bytes): (&'a str, u64), calls: Vec<Call>, bytes: u64) {
         let tag = if tag.is_empty() { NO_TAG } else { tag };
         for owner in [Owner::Tag(tag), Owner::Pool(pool, class_bytes)] {
-            let sampled = self.sites.entry(owner).or_default().entry((site.file(), site.line())).or_default();
+            let sampled = self.sites.entry(owner).or_default().entry(calls.clone()).or_default();
             sampled.objects += 1;
             sampled.bytes += bytes;
         }
@@ -112,7 +118,7 @@ impl<'a> Profile<'a> {
 
     /// Writes the profile, compressed by gzip.
     ///
-    /// **Cost**: it allocates for the whole profile, some 100 bytes an entry of the snapshot.
+    /// **Cost**: it allocates for the whole profile, some 100 bytes an entry of the snapshot, and for the calls that led to sampled leases.
     ///
     /// # Errors
     ///
@@ -150,51 +156,45 @@ impl<'a> Profile<'a> {
             objects = u64::saturating_sub(objects, entry.outstanding);
             bytes = u64::saturating_sub(bytes, entry.outstanding_bytes);
             self.tag(tables, entry.tag, entry.outstanding, entry.outstanding_bytes);
-            tables.sample(&[(entry.tag, 0)], &[("tag", entry.tag)], [0, 0, 0, 0, 0, 0, entry.tasks]);
+            tables.sample(&[Call::named(entry.tag)], &[("tag", entry.tag)], [0, 0, 0, 0, 0, 0, entry.tasks]);
         }
         self.tag(tables, NO_TAG, objects, bytes);
     }
 
     fn tag(&self, tables: &mut Tables, tag: &'a str, objects: u64, bytes: u64) {
-        self.shared_out(Owner::Tag(tag), objects, bytes, |site, objects, bytes| {
-            let stack: Vec<_> = site.into_iter().chain([(tag, 0)]).collect();
+        self.shared_out(Owner::Tag(tag), objects, bytes, |calls, objects, bytes| {
+            let stack = [calls, &[Call::named(tag)]].concat();
             tables.sample(&stack, &[("tag", tag)], [objects, bytes, 0, 0, 0, 0, 0]);
         });
     }
 
     fn pools(&self, tables: &mut Tables) {
         for entry in self.snapshot.pools() {
-            let (stats, pool) = (&entry.stats, (entry.pool, 0));
+            let stats = &entry.stats;
             let class = (entry.class_bytes != 0).then(|| format!("{} bytes", entry.class_bytes));
             let class = class.as_deref();
-            let frames: Vec<_> = class.map(|class| (class, 0)).into_iter().chain([pool]).collect();
+            let frames: Vec<_> = class.into_iter().chain([entry.pool]).map(Call::named).collect();
             let labels: Vec<_> =
                 class.map(|class| ("class_bytes", class)).into_iter().chain([("pool", entry.pool)]).collect();
             tables.sample(&frames, &labels, [0, 0, 0, 0, entry.idle_bytes(), stats.made_bytes, 0]);
             let owner = Owner::Pool(entry.pool, entry.class_bytes);
-            self.shared_out(owner, stats.outstanding(), entry.outstanding_bytes(), |site, objects, bytes| {
-                let stack: Vec<_> = site.into_iter().chain(frames.iter().copied()).collect();
+            self.shared_out(owner, stats.outstanding(), entry.outstanding_bytes(), |calls, objects, bytes| {
+                let stack = [calls, &frames].concat();
                 tables.sample(&stack, &labels, [0, 0, objects, bytes, 0, 0, 0]);
             });
         }
     }
 
     /// Shares out what an owner has among the places where its leases were sampled; whole, and without a place, if none was.
-    fn shared_out(
-        &self,
-        owner: Owner<'a>,
-        mut objects: u64,
-        mut bytes: u64,
-        mut put: impl FnMut(Option<Place<'a>>, u64, u64),
-    ) {
-        let Some(sites) = self.sites.get(&owner) else { return put(None, objects, bytes) };
+    fn shared_out(&self, owner: Owner<'a>, mut objects: u64, mut bytes: u64, mut put: impl FnMut(&[Call], u64, u64)) {
+        let Some(sites) = self.sites.get(&owner) else { return put(&[], objects, bytes) };
         let sum = |of: fn(&Sampled) -> u64| sites.values().map(of).sum::<u64>();
         let (mut sampled_objects, mut sampled_bytes) = (sum(|site| site.objects), sum(|site| site.bytes));
-        for (&place, site) in sites {
+        for (calls, site) in sites {
             // Of what is left, so that the last place gets all the rest and nothing is lost by rounding.
             let (mine, mine_bytes) =
                 (share(objects, site.objects, sampled_objects), share(bytes, site.bytes, sampled_bytes));
-            put(Some(place), mine, mine_bytes);
+            put(calls, mine, mine_bytes);
             (objects, bytes) = (objects - mine, bytes - mine_bytes);
             (sampled_objects, sampled_bytes) = (sampled_objects - site.objects, sampled_bytes - site.bytes);
         }
@@ -211,8 +211,10 @@ fn share(all: u64, some: u64, sum: u64) -> u64 {
 #[derive(Debug, Default)]
 struct Tables {
     strings: BTreeMap<String, u64>,
-    /// The location of each frame, by the number of its name. There are as many functions, each with its location's number.
-    locations: BTreeMap<u64, u64>,
+    /// By the numbers of name and file.
+    functions: BTreeMap<(u64, u64), u64>,
+    /// By the function's number, and the line.
+    locations: BTreeMap<(u64, u32), u64>,
     written: Message,
 }
 
@@ -234,30 +236,33 @@ impl Tables {
         Message::new().number(1, self.string(name)).number(2, self.string(unit))
     }
 
-    /// A frame of a stack. Line 0 is a name that is no place in a file.
-    fn location(&mut self, (file, line): Place<'_>) -> u64 {
-        let (name, file) = if line == 0 {
-            (self.string(file), 0)
-        } else {
-            (self.string(&format!("{file}:{line}")), self.string(file))
-        };
-        if let Some(&number) = self.locations.get(&name) {
-            return number;
+    fn function(&mut self, call: &Call) -> u64 {
+        let (name, file) = (self.string(&call.name), self.string(&call.file));
+        let next = self.functions.len() as u64 + 1; // 0 would mean none
+        let number = *self.functions.entry((name, file)).or_insert(next);
+        if number == next {
+            self.add(5, &Message::new().number(1, number).number(2, name).number(4, file));
         }
-        let number = self.locations.len() as u64 + 1; // 0 would mean none
-        self.locations.insert(name, number);
-        self.add(5, &Message::new().number(1, number).number(2, name).number(4, file));
-        let line = Message::new().number(1, number).number(2, line.into());
-        self.add(4, &Message::new().number(1, number).number(2, 1).message(4, &line));
+        number
+    }
+
+    fn location(&mut self, call: &Call) -> u64 {
+        let function = self.function(call);
+        let next = self.locations.len() as u64 + 1; // 0 would mean none
+        let number = *self.locations.entry((function, call.line)).or_insert(next);
+        if number == next {
+            let line = Message::new().number(1, function).number(2, call.line.into());
+            self.add(4, &Message::new().number(1, number).number(2, 1).message(4, &line));
+        }
         number
     }
 
     /// A sample, unless all its numbers are zero. The innermost frame comes first.
-    fn sample(&mut self, stack: &[Place<'_>], labels: &[(&str, &str)], values: [u64; TYPES.len()]) {
+    fn sample(&mut self, stack: &[Call], labels: &[(&str, &str)], values: [u64; TYPES.len()]) {
         if values == [0; TYPES.len()] {
             return;
         }
-        let stack: Vec<_> = stack.iter().map(|&place| self.location(place)).collect();
+        let stack: Vec<_> = stack.iter().map(|call| self.location(call)).collect();
         let mut sample = Message::new().numbers(1, &stack).numbers(2, &values);
         for (key, value) in labels {
             sample = sample.message(3, &Message::new().number(1, self.string(key)).number(2, self.string(value)));

@@ -256,17 +256,24 @@ pub(crate) fn samples(now: Instant) -> Vec<LeaseRecord> {
     samples.map(|record| record.aged(now).clone()).collect()
 }
 
+/// Shows `look` the samples that are older than `age` at `now`. It runs under the lock, and takes nothing from a pool.
+pub(crate) fn each_old(now: Instant, age: Duration, mut look: impl FnMut(&mut LeaseRecord)) {
+    for record in RECORDS.lock().iter_mut().flat_map(HashMap::values_mut).filter(|record| record.is_sampled) {
+        if record.aged(now).age > age {
+            look(record);
+        }
+    }
+}
+
 /// The samples that are older than `age` at `now`, each once; and how many are so old.
 pub(crate) fn newly_old(now: Instant, age: Duration) -> (Vec<LeaseRecord>, usize) {
     let (mut new, mut all) = (Vec::new(), 0);
-    for record in RECORDS.lock().iter_mut().flat_map(HashMap::values_mut).filter(|record| record.is_sampled) {
-        if record.aged(now).age > age {
-            all += 1;
-            if !core::mem::replace(&mut record.is_told, true) {
-                new.push(record.clone());
-            }
+    each_old(now, age, |record| {
+        all += 1;
+        if !core::mem::replace(&mut record.is_told, true) {
+            new.push(record.clone());
         }
-    }
+    });
     (new, all)
 }
 
@@ -335,6 +342,8 @@ pub(crate) fn forgiven<R>(f: impl FnOnce() -> R) -> R {
 
 /// Puts all leases of the process on record from now on, and names what is out when it ends; it ends badly then.
 pub(super) fn watch_process() {
+    // Before anything is taken, so that the process's own counts of allocations do not see it.
+    RECORDS.lock().get_or_insert_with(room);
     watch::watch_process();
     at_exit(|| {
         let left = left_in(WHOLE_PROCESS);

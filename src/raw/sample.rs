@@ -125,14 +125,16 @@ mod tests {
         std::thread::spawn(|| {
             crate::raw::threads::number();
             let near = || SKIPPED.set(Some(1));
+            // Where all threads are watched, by `EBBTIDE_POOLS=leaks`, the short way never opens.
+            let is_open = || watch::is_open() || watch::is_process();
             watch::scoped(|_| near());
-            assert!(watch::is_open() && is_near());
+            assert!(is_open() && is_near());
             tick(STEP);
             assert!(!watch::is_open());
             is_this();
             is_this();
             watch::rest();
-            assert!(watch::is_open() && !is_near());
+            assert!(is_open() && !is_near());
         })
         .join()
         .unwrap();

@@ -78,6 +78,15 @@ impl Alarm {
         self.on.is_some()
     }
 
+    /// Whether it is on, or was told so lately that it would not be told again.
+    pub(super) fn is_remembered(&self, at: Duration, cool_down: Duration) -> bool {
+        self.is_on() || !self.is_cool(at, cool_down)
+    }
+
+    fn is_cool(&self, at: Duration, cool_down: Duration) -> bool {
+        self.told_at.is_none_or(|told| at.saturating_sub(told) >= cool_down)
+    }
+
     fn raise(&mut self, at: Duration, severity: Severity, cool_down: Duration) -> Option<Change> {
         self.quiet_since = None;
         let before = self.on;
@@ -93,8 +102,7 @@ impl Alarm {
 
     /// Tells of an alarm that is on, unless it was told not long ago with the same severity.
     fn tell_late(&mut self, at: Duration, cool_down: Duration) -> Option<Change> {
-        let is_cool = self.told_at.is_none_or(|told| at.saturating_sub(told) >= cool_down);
-        let is_due = self.on.is_some() && !self.is_told && (is_cool || self.on > self.told);
+        let is_due = self.on.is_some() && !self.is_told && (self.is_cool(at, cool_down) || self.on > self.told);
         is_due.then(|| {
             (self.is_told, self.told, self.told_at) = (true, self.on, Some(at));
             Change::Raised

@@ -1,6 +1,7 @@
 //! What the monitor tells: of which value, by which rule, what it found, and what changed.
 
 use core::fmt;
+use core::panic::Location;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -59,11 +60,13 @@ pub enum Rule {
     Burst,
     /// See [`Periodic`](super::Periodic).
     Periodic,
+    /// See [`MonitorBuilder::leaks`](super::MonitorBuilder::leaks).
+    OldLeases,
 }
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 3] = [Self::SlowLeak, Self::Burst, Self::Periodic];
+    pub const ALL: [Self; 4] = [Self::SlowLeak, Self::Burst, Self::Periodic, Self::OldLeases];
 
     /// The name of the rule, as in events and counters.
     #[must_use]
@@ -72,6 +75,7 @@ impl Rule {
             Self::SlowLeak => "slow leak",
             Self::Burst => "burst",
             Self::Periodic => "periodic",
+            Self::OldLeases => "old leases",
         }
     }
 }
@@ -124,6 +128,15 @@ pub enum Finding {
         /// (peak - trough) / mean, in percent.
         percent: f64,
     },
+    /// Sampled leases that are out for long, by [`MonitorBuilder::leaks`](super::MonitorBuilder::leaks).
+    OldLeases {
+        /// Where they were taken: each place has an alarm of its own.
+        site: &'static Location<'static>,
+        /// How many are so old. Where one lease in 1,024 is sampled, each stands for about so many.
+        leases: u64,
+        /// How long the oldest of them has been out.
+        age: Duration,
+    },
 }
 
 impl Finding {
@@ -134,7 +147,14 @@ impl Finding {
             Self::SlowLeak { .. } => Rule::SlowLeak,
             Self::Burst { .. } => Rule::Burst,
             Self::Periodic { .. } => Rule::Periodic,
+            Self::OldLeases { .. } => Rule::OldLeases,
         }
+    }
+
+    /// Where the leases were taken that it speaks of, by the rule that knows.
+    #[must_use]
+    pub fn site(&self) -> Option<&'static Location<'static>> {
+        if let Self::OldLeases { site, .. } = self { Some(site) } else { None }
     }
 }
 
@@ -147,6 +167,11 @@ impl fmt::Display for Finding {
             Self::Burst { bytes } => write!(f, "rose by {:.0} MB", *bytes as f64 / 1e6),
             Self::Periodic { period, percent } => {
                 write!(f, "goes up and down by {percent:.0} % every {:.1} min", period.as_secs_f64() / 60.0)
+            }
+            Self::OldLeases { leases: 0, site, .. } => write!(f, "has no old lease of {site} any more"),
+            Self::OldLeases { site, leases, age } => {
+                let leases = format_args!("{leases} sampled {}", if *leases == 1 { "lease" } else { "leases" });
+                write!(f, "has {leases} out for up to {:.0} s, taken at {site}", age.as_secs_f64())
             }
         }
     }
@@ -166,7 +191,7 @@ pub struct Event {
     pub severity: Severity,
     /// What the rule measures now.
     pub finding: Finding,
-    /// The value in this sample, in bytes.
+    /// The value in this sample, in bytes. Of old leases, what those that were sampled were charged with.
     pub bytes: u64,
 }
 
@@ -176,6 +201,12 @@ impl Event {
     pub fn rule(&self) -> Rule {
         self.finding.rule()
     }
+
+    /// Whether it speaks of the same alarm as another one.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        let alarm = |event: &Self| (event.subject, event.rule(), event.finding.site());
+        alarm(self) == alarm(other)
+    }
 }
 
 /// One line: `warning raised: slow leak, tag sessions grows by 0.41 MB/s, pauses 0.0 ms; 126 MB now`.
@@ -183,6 +214,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { subject, change, severity, finding, bytes, .. } = self;
         let rule = self.rule().name();
-        write!(f, "{severity} {change}: {rule}, {subject} {finding}; {:.0} MB now", *bytes as f64 / 1e6)
+        let (unit, name) = if (1..1_000_000).contains(bytes) { (1e3, "kB") } else { (1e6, "MB") };
+        write!(f, "{severity} {change}: {rule}, {subject} {finding}; {:.0} {name} now", *bytes as f64 / unit)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::event::{Event, Finding, Subject};
+use super::old::OldLeases;
 use super::rules::Rules;
 use super::slow::WINDOWS;
 use super::source::Source;
@@ -27,12 +28,13 @@ pub(super) struct Sampler {
     pauses: [Duration; WINDOWS],
     /// Room for a history.
     means: Vec<f64>,
+    old: Option<OldLeases>,
     /// Where the search for periods goes on.
     next_search: usize,
 }
 
 impl Sampler {
-    pub(super) fn new(source: Box<dyn Source>, rules: &Rules) -> Self {
+    pub(super) fn new(source: Box<dyn Source>, old: Option<OldLeases>, rules: &Rules) -> Self {
         Self {
             source,
             clock: Clock::default(),
@@ -41,6 +43,7 @@ impl Sampler {
             window: 0,
             pauses: [Duration::ZERO; WINDOWS],
             means: Vec::with_capacity(rules.history()),
+            old,
             next_search: 0,
         }
     }
@@ -70,6 +73,9 @@ impl Sampler {
             }
         }
         self.search(tick.at, now, rules, counts, events);
+        if let Some(old) = &mut self.old {
+            old.sample(now, tick.at, rules, counts, events);
+        }
         counts.subjects = self.watches.len() as u64;
     }
 

@@ -148,7 +148,12 @@ impl Watch {
 }
 
 /// Puts a verdict to an alarm, and tells what comes of it.
-fn settle(alarm: &mut Alarm, told: Told<'_>, finding: Finding, judge: impl FnOnce(&mut Alarm) -> Option<Change>) {
+pub(super) fn settle(
+    alarm: &mut Alarm,
+    told: Told<'_>,
+    finding: Finding,
+    judge: impl FnOnce(&mut Alarm) -> Option<Change>,
+) {
     let before = *alarm;
     let change = judge(alarm);
     let severity = alarm.severity().or(before.severity());
