@@ -129,7 +129,6 @@ static TASKS: [AtomicU64; TAGS] = [const { AtomicU64::new(0) }; TAGS];
 /// What may happen to a value that was taken under a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    Taken,
     /// From then on it is idle.
     Back,
     Escaped,
@@ -158,7 +157,6 @@ fn new_block(number: usize) -> Box<[Counters; BLOCK]> {
 pub(super) fn count(tag: u16, event: Event, bytes: usize) {
     let (counters, own) = counters(tag);
     let count = match event {
-        Event::Taken => &counters.taken,
         Event::Back => &counters.back,
         Event::Escaped => &counters.escaped,
         Event::Gone => &counters.gone,
@@ -168,18 +166,15 @@ pub(super) fn count(tag: u16, event: Event, bytes: usize) {
 
 /// Counts one value that is taken, and that was idle of `idle_of`, if of any tag.
 pub(super) fn take(tag: u16, idle_of: Option<u16>, bytes: usize) {
-    match idle_of {
-        // What most are: found by one look.
-        Some(same) if same == tag => {
-            let (counters, own) = counters(tag);
-            counters.gone.add(bytes, own);
-            counters.taken.add(bytes, own);
-            return;
-        }
-        Some(other) => count(other, Event::Gone, bytes),
-        None => {}
+    if let Some(other) = idle_of.filter(|&of| of != tag) {
+        count(other, Event::Gone, bytes);
     }
-    count(tag, Event::Taken, bytes);
+    // What most are: found by one look.
+    let (counters, own) = counters(tag);
+    if idle_of == Some(tag) {
+        counters.gone.add(bytes, own);
+    }
+    counters.taken.add(bytes, own);
 }
 
 /// Counts that a value which is idle of this tag has other bytes than before.
