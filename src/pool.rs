@@ -123,7 +123,7 @@ pub use reclaims::{Reclaims, Times};
 pub use reset::{Reset, Verdict};
 pub use stats::{DropReason, PoolStats};
 
-pub(crate) use audit::{Account, each_imbalance, find_by, unaudited};
+pub(crate) use audit::{begin_audit, each_imbalance, end_audit, find_by, unaudited};
 pub(crate) use books::{LiveTask, TAGS, TagBooks, each_tag, tag};
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
@@ -244,6 +244,9 @@ impl<T: Send + 'static> Pool<T> {
     #[cold]
     #[track_caller]
     fn get_slow(&self) -> Pooled<T> {
+        if let Some(lease) = self.home.take_tagged() {
+            return Pooled::new(lease);
+        }
         if self.home.is_take_watched() {
             return self.get_watched();
         }

@@ -141,6 +141,20 @@ impl Classes {
         };
         match begun.and_then(|home| home.take_at_hand()) {
             Some(lease) => Ok(Leased::ending(lease.into_box())),
+            None => Self::try_lease_beyond(classes, begun, bytes),
+        }
+    }
+
+    /// As `try_lease`, where the class, if it has begun, has nothing on the short way.
+    #[cold]
+    #[track_caller]
+    fn try_lease_beyond(
+        classes: &Arc<Self>,
+        begun: Option<&Arc<Home<Block>>>,
+        bytes: usize,
+    ) -> Result<Leased, NoBuffer> {
+        match begun.and_then(|home| home.take_tagged()) {
+            Some(lease) => Ok(Leased::ending(lease.into_box())),
             None => Self::try_lease_slow(classes, bytes),
         }
     }

@@ -13,7 +13,7 @@ use crate::pool::audit;
 use crate::pool::books::{self, Event};
 use crate::pool::hooks::Judged;
 use crate::pool::records::{self, Taken, Why};
-use crate::raw::audit::Ticket;
+use crate::raw::audit::Receipt;
 use crate::raw::lease::Lease;
 use crate::raw::unwind::caught;
 use crate::raw::watch::{self, Tag};
@@ -50,44 +50,74 @@ extern "C" fn by_mark<T>(lent: &mut Lent<T>) -> Judged {
 }
 
 impl<T: Send + 'static> Home<T> {
+    /// An idle node that this thread has at hand, where it takes under a name and is watched for nothing else: the short way
+    /// of those.
+    #[inline]
+    pub(crate) fn take_tagged(&self) -> Option<Lease<Node<T>>> {
+        self.take_under(watch::only_named()?)
+    }
+
+    #[inline(never)]
+    fn take_under(&self, tag: &Tag) -> Option<Lease<Node<T>>> {
+        let mut lease = Lease::new(self.tiers.take_at_hand_here()?);
+        self.mark(&mut lease.payload, Some(tag), |_, _| false);
+        Some(lease)
+    }
+
     /// Marks a lease that this thread has taken while its takes are watched.
     #[cold]
     pub(crate) fn noted(&self, mut lease: Lease<Node<T>>, site: &'static Location<'static>) -> Lease<Node<T>> {
         let (tag, why) = (watch::named(), records::wanted());
         if tag.is_some() || why.is_some() {
-            self.mark(&mut lease.payload, tag, why, site);
+            let name = tag.map_or("", Tag::name);
+            self.mark(&mut lease.payload, tag, |lent, bytes| {
+                why.is_some_and(|why| self.record(lent, why, bytes, name, site))
+            });
         }
         watch::rest();
         lease
     }
 
-    fn mark(&self, lent: &mut Lent<T>, tag: Option<&Tag>, why: Option<Why>, site: &'static Location<'static>) {
-        // A charge of a quarter of the address space has no room for a mark.
-        if lent.charge & BITS != 0 {
+    /// Marks a lease. `record` puts it on record, if it is to be there, and is told its bytes.
+    #[inline]
+    fn mark(&self, lent: &mut Lent<T>, tag: Option<&Tag>, record: impl FnOnce(&Lent<T>, usize) -> bool) {
+        let has_place = lent.charge != UNCHARGED && lent.charge & BITS == 0;
+        if !has_place && !self.mark_unplaced(lent) {
             return;
-        }
-        if lent.charge == UNCHARGED {
-            // The charge of what has no place says nothing. A panic while measuring leaves the node itself.
-            let bytes = caught(|| self.measure(lent.value())).unwrap_or(size_of::<Node<T>>());
-            lent.charge = UNPLACED | bytes.min(!BITS);
         }
         let bytes = lent.charge & !BITS;
         let mut mark = Mark { flags: MARKED, ..Mark::default() };
         if let Some(tag) = tag {
             books::count(tag.number(), Event::Taken, bytes);
             mark.tag = tag.number().to_ne_bytes();
-            mark.audit = audit::taken(tag.number(), self.id).map_or(0, Ticket::word).to_ne_bytes();
+            mark.audit = audit::taken(tag.number(), self.id).map_or(0, Receipt::word).to_ne_bytes();
         }
-        if let Some(why) = why {
-            let pool = (self.settings.name, self.settings.class_bytes as u64);
-            let taken = Taken { pool, bytes, tag: tag.map_or("", Tag::name), site };
-            if records::add(lent.address(), why, taken) {
-                mark.flags |= RECORDED;
-            }
+        if record(lent, bytes) {
+            mark.flags |= RECORDED;
         }
         lent.charge |= MARK;
         lent.mark = mark;
         lent.judge = by_mark;
+    }
+
+    /// Measures what has no place, whose charge says nothing. `false` where there is no room for a mark: in a charge of a
+    /// quarter of the address space.
+    #[cold]
+    fn mark_unplaced(&self, lent: &mut Lent<T>) -> bool {
+        if lent.charge != UNCHARGED {
+            return false;
+        }
+        // A panic while measuring leaves the node itself.
+        let bytes = caught(|| self.measure(lent.value())).unwrap_or(size_of::<Node<T>>());
+        lent.charge = UNPLACED | bytes.min(!BITS);
+        true
+    }
+
+    /// Puts a lease on record, if there is room.
+    #[cold]
+    fn record(&self, lent: &Lent<T>, why: Why, bytes: usize, tag: &'static str, site: &'static Location<'static>) -> bool {
+        let pool = (self.settings.name, self.settings.class_bytes as u64);
+        records::add(lent.address(), why, Taken { pool, bytes, tag, site })
     }
 }
 
@@ -96,12 +126,17 @@ impl<T> Lent<T> {
     #[inline]
     pub(super) fn settle_if_marked(&mut self, event: Event) {
         if self.mark.is_set() {
-            self.settle(event);
+            self.settle_slow(event);
         }
     }
 
     #[cold]
-    fn settle(&mut self, event: Event) {
+    fn settle_slow(&mut self, event: Event) {
+        self.settle(event);
+    }
+
+    #[inline]
+    pub(super) fn settle(&mut self, event: Event) {
         let mark = core::mem::take(&mut self.mark);
         self.judge = self.judge_of_home();
         let bytes = self.charge & !BITS;
@@ -114,8 +149,8 @@ impl<T> Lent<T> {
             return;
         }
         books::count(tag, event, bytes);
-        if let Some(ticket) = Ticket::from_word(u32::from_ne_bytes(mark.audit)) {
-            audit::back(ticket, tag, self.home().id);
+        if let Some(receipt) = Receipt::from_word(u32::from_ne_bytes(mark.audit)) {
+            audit::back(receipt);
         }
     }
 
