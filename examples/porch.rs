@@ -123,12 +123,14 @@ async fn main() {
         }
         "leased" => {
             let lease = move || lease_two(pools);
-            let answer = move |_: Request<Incoming>| async move { (lease(), in_arena(values), Ok::<_, Infallible>(hello())).2 };
+            let answer =
+                move |_: Request<Incoming>| async move { (lease(), in_arena(values), Ok::<_, Infallible>(hello())).2 };
             serve(service_fn(move |request| wrap(&scopes, request, answer)), requests).await;
         }
         "tagged" => {
             let lease = move || tagged("interceptor", || lease_two(pools));
-            let answer = move |_: Request<Incoming>| async move { (lease(), in_arena(values), Ok::<_, Infallible>(hello())).2 };
+            let answer =
+                move |_: Request<Incoming>| async move { (lease(), in_arena(values), Ok::<_, Infallible>(hello())).2 };
             serve(service_fn(move |request| wrap(&scopes, request, answer)), requests).await;
         }
         "axum" => serve(TowerToHyperService::new(on_heap), requests).await,

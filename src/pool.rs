@@ -135,7 +135,7 @@ pub(crate) use reset::both;
 
 use crate::raw::lease::Lease;
 use crate::raw::unwind::Quiet;
-use crate::raw::watch;
+use crate::raw::watch::{self, Tag};
 use core::fmt;
 use core::future::poll_fn;
 use core::panic::Location;
@@ -244,9 +244,25 @@ impl<T: Send + 'static> Pool<T> {
     #[cold]
     #[track_caller]
     fn get_slow(&self) -> Pooled<T> {
-        if let Some(lease) = self.home.take_tagged() {
-            return Pooled::new(lease);
+        match watch::only_named() {
+            Some(tag) => self.get_tagged(tag),
+            None => self.get_beyond(),
         }
+    }
+
+    /// As `get`, under a name.
+    #[inline(never)]
+    #[track_caller]
+    fn get_tagged(&self, tag: &Tag) -> Pooled<T> {
+        match self.home.take_under(tag) {
+            Some(lease) => Pooled::new(lease),
+            None => self.get_watched(),
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn get_beyond(&self) -> Pooled<T> {
         if self.home.is_take_watched() {
             return self.get_watched();
         }

@@ -118,7 +118,10 @@ pub(super) fn taken(tag: u16, pool: u32) -> Option<Receipt> {
 /// Counts that such a value is back, or gone for good.
 #[inline]
 pub(super) fn back(receipt: Receipt) {
-    audits().back(receipt);
+    // It is there, since it gave the receipt.
+    if let Some(audits) = AUDITS.get() {
+        audits.back(receipt);
+    }
 }
 
 /// Hands each kind of imbalance to `look`.

@@ -68,7 +68,7 @@ fn named(number: usize) -> Option<&'static Tag> {
 
 /// What one thread has counted under one tag, since the beginning.
 #[derive(Default)]
-struct Counters {
+pub(super) struct Counters {
     taken: Count,
     back: Count,
     escaped: Count,
@@ -119,19 +119,45 @@ pub(super) enum Event {
     Escaped,
 }
 
+impl Counters {
+    fn of(&self, event: Event) -> &Count {
+        match event {
+            Event::Taken => &self.taken,
+            Event::Back => &self.back,
+            Event::Escaped => &self.escaped,
+        }
+    }
+
+    /// Counts one value, by the thread whose counters these are.
+    #[inline]
+    pub(super) fn count(&self, event: Event, bytes: usize) {
+        self.of(event).add(bytes, true);
+    }
+}
+
+/// The counters of a tag that this thread alone writes, if it has made them.
+#[inline]
+pub(super) fn at_hand(tag: u16) -> Option<&'static Counters> {
+    let tag = usize::from(tag) % TAGS;
+    let block = THREAD_BLOCKS[..THREADS].get(threads::number_so_far())?[tag / BLOCK].get()?;
+    Some(&block[tag % BLOCK])
+}
+
 /// Counts one value.
 #[inline]
 pub(super) fn count(tag: u16, event: Event, bytes: usize) {
+    match at_hand(tag) {
+        Some(counters) => counters.count(event, bytes),
+        None => count_slow(tag, event, bytes),
+    }
+}
+
+#[cold]
+fn count_slow(tag: u16, event: Event, bytes: usize) {
     let tag = usize::from(tag) % TAGS;
     let number = threads::number().min(THREADS);
     let block = THREAD_BLOCKS[number][tag / BLOCK].get_or_init(Box::default);
-    let counters = &block[tag % BLOCK];
-    let count = match event {
-        Event::Taken => &counters.taken,
-        Event::Back => &counters.back,
-        Event::Escaped => &counters.escaped,
-    };
-    count.add(bytes, number < THREADS);
+    block[tag % BLOCK].of(event).add(bytes, number < THREADS);
 }
 
 /// Counts a request that ended while values of this tag were out.

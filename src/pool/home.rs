@@ -153,10 +153,8 @@ impl<T: Send + 'static> Home<T> {
     #[cold]
     #[track_caller]
     fn take_beyond(&self) -> Option<Lease<Node<T>>> {
-        match self.take_tagged() {
-            None => self.take_beyond_or(|| Err(())).ok(),
-            lease => lease,
-        }
+        let tagged = watch::only_named().and_then(|tag| self.take_under(tag));
+        tagged.or_else(|| self.take_beyond_or(|| Err(())).ok())
     }
 
     /// An idle node that this thread does not have at hand, or on the short way, or else what `make` makes.

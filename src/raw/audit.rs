@@ -86,7 +86,6 @@ impl Key {
     }
 
     /// Whether its request had the block before the other's, as far as stamps tell.
-    #[cold]
     fn is_before(self, other: Self) -> bool {
         let later = u64::from(other.stamp().wrapping_sub(self.stamp())) & mask(STAMP);
         (1..=mask(STAMP) / 2).contains(&later)
@@ -205,6 +204,26 @@ impl Audits {
     #[inline]
     pub fn take(&self, ticket: Ticket, tag: u16, pool: u32) -> Option<Receipt> {
         let key = Key::new(ticket, tag, pool);
+        let Block(entries) = &self.blocks[ticket.block()];
+        for (at, entry) in entries.iter().enumerate() {
+            let word = entry.load(Ordering::Relaxed);
+            let next = match Key::of(word) {
+                found if found == key => word + 1,
+                _ if word == 0 => key.with(1),
+                _ => continue,
+            };
+            let is_full = count_of(next) == 0;
+            if is_full || entry.compare_exchange_weak(word, next, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+                break;
+            }
+            return Receipt::new(ticket, at);
+        }
+        self.take_slow(ticket, key)
+    }
+
+    /// As `take`, where others are at the same entries, or one is full.
+    #[cold]
+    fn take_slow(&self, ticket: Ticket, key: Key) -> Option<Receipt> {
         let Block(entries) = &self.blocks[ticket.block()];
         let entry = entries.iter().position(|entry| changed(entry, |word| key.counted_in(word)))?;
         Receipt::new(ticket, entry)

@@ -24,6 +24,7 @@ pub(super) fn ticket() -> Option<Ticket> {
 }
 
 /// The first take under a tag begins the audit.
+#[cold]
 fn begin_audit() -> Option<Ticket> {
     let pin = CURRENT.with(Spot::enter)?;
     let ticket = content::begin_audit(&pin);

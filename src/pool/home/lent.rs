@@ -174,10 +174,12 @@ pub(crate) fn give_back_fixed<T: Send + 'static>(node: Box<Node<T>>) {
 /// What is as good as new is so in a panic too. Once a mark is settled, a node with a place has nothing else to settle.
 #[cold]
 fn give_back_slow<T: Send + 'static>(mut node: Box<Node<T>>) {
-    if node.payload.mark.is_set() {
-        node.payload.settle(Event::Back);
-    }
-    if node.payload.charge == UNCHARGED { node.go_home(false) } else { put(node) }
+    if node.payload.settle_short() { put(node) } else { give_back_judged(node) }
+}
+
+#[cold]
+fn give_back_judged<T: Send + 'static>(node: Box<Node<T>>) {
+    node.go_home(false);
 }
 
 impl<T: Send + 'static> Finish<Disposal> for Node<T> {

@@ -43,8 +43,13 @@ impl Mark {
     }
 }
 
-/// Settles the mark, then judges as the pool does.
+/// Settles the mark, then judges as the pool does. Whatever is rare is called last: so nothing is kept across a call.
 extern "C" fn by_mark<T>(lent: &mut Lent<T>) -> Judged {
+    if lent.settle_short() { (lent.judge)(lent) } else { by_mark_slow(lent) }
+}
+
+#[cold]
+extern "C" fn by_mark_slow<T>(lent: &mut Lent<T>) -> Judged {
     lent.settle(Event::Back);
     (lent.judge)(lent)
 }
@@ -53,12 +58,7 @@ impl<T: Send + 'static> Home<T> {
     /// An idle node that this thread has at hand, where it takes under a name and is watched for nothing else: the short way
     /// of those.
     #[inline]
-    pub(crate) fn take_tagged(&self) -> Option<Lease<Node<T>>> {
-        self.take_under(watch::only_named()?)
-    }
-
-    #[inline(never)]
-    fn take_under(&self, tag: &Tag) -> Option<Lease<Node<T>>> {
+    pub(crate) fn take_under(&self, tag: &Tag) -> Option<Lease<Node<T>>> {
         let mut lease = Lease::new(self.tiers.take_at_hand_here()?);
         self.mark(&mut lease.payload, Some(tag), |_, _| false);
         Some(lease)
@@ -115,7 +115,14 @@ impl<T: Send + 'static> Home<T> {
 
     /// Puts a lease on record, if there is room.
     #[cold]
-    fn record(&self, lent: &Lent<T>, why: Why, bytes: usize, tag: &'static str, site: &'static Location<'static>) -> bool {
+    fn record(
+        &self,
+        lent: &Lent<T>,
+        why: Why,
+        bytes: usize,
+        tag: &'static str,
+        site: &'static Location<'static>,
+    ) -> bool {
         let pool = (self.settings.name, self.settings.class_bytes as u64);
         records::add(lent.address(), why, Taken { pool, bytes, tag, site })
     }
@@ -126,16 +133,30 @@ impl<T> Lent<T> {
     #[inline]
     pub(super) fn settle_if_marked(&mut self, event: Event) {
         if self.mark.is_set() {
-            self.settle_slow(event);
+            self.settle(event);
         }
     }
 
-    #[cold]
-    fn settle_slow(&mut self, event: Event) {
-        self.settle(event);
+    /// Ends what a mark began, where a value with a place comes back from a lease that has a tag and is not on record. `false`
+    /// where it is otherwise, or this thread has not counted the tag before: nothing is changed then. It calls nobody.
+    #[inline(always)]
+    pub(super) fn settle_short(&mut self) -> bool {
+        let Mark { flags, tag, audit } = self.mark;
+        let Some(counters) = books::at_hand(u16::from_ne_bytes(tag)) else { return false };
+        if flags != MARKED || tag == [0; 2] || self.charge & UNPLACED != 0 {
+            return false;
+        }
+        self.mark = Mark::default();
+        self.judge = self.judge_of_home();
+        self.charge &= !BITS;
+        counters.count(Event::Back, self.charge);
+        if let Some(receipt) = Receipt::from_word(u32::from_ne_bytes(audit)) {
+            audit::back(receipt);
+        }
+        true
     }
 
-    #[inline]
+    #[cold]
     pub(super) fn settle(&mut self, event: Event) {
         let mark = core::mem::take(&mut self.mark);
         self.judge = self.judge_of_home();
