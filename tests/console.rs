@@ -143,6 +143,7 @@ async fn what_is_taken_under_a_tag_is_on_every_page() {
     let (_, page) = get("/debug/ebbtide").await;
     let row = page.lines().find(|line| line.contains("data-key=\"tag holds &lt;much&gt;\"")).expect("a row");
     assert!(row.contains("<td class=\"n\">1.0 MiB</td><td class=\"n\">1</td>"), "{row}");
+    assert!(row.contains("data-idle=\"0\""), "{row}");
     for (path, line) in [
         ("json", "\"tag\":\"holds <much>\""),
         ("metrics", "\nebbtide_tag_outstanding{tag=\"holds <much>\"} 1\n"),
@@ -152,6 +153,19 @@ async fn what_is_taken_under_a_tag_is_on_every_page() {
         assert!(text.contains(line), "{text}");
     }
     drop(lease);
+    let (_, page) = get("/debug/ebbtide").await;
+    let row = page.lines().find(|line| line.contains("data-key=\"tag holds &lt;much&gt;\"")).expect("a row");
+    // In use, values, idle, retained.
+    let cells = "<td class=\"n zero\">0 B</td><td class=\"n zero\">0</td><td class=\"n\">1.0 MiB</td><td class=\"n\">1.0 MiB</td>";
+    assert!(row.contains(cells), "{row}");
+    let (_, json) = get("/debug/ebbtide/json").await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let entry = json["tags"].as_array().unwrap().iter().find(|entry| entry["tag"] == "holds <much>").unwrap();
+    assert_eq!((&entry["idle"], &entry["outstanding"]), (&1.into(), &0.into()));
+    assert_eq!(entry["idle_bytes"], entry["retained_bytes"]);
+    let (_, text) = get("/debug/ebbtide/metrics").await;
+    let line = format!("\nebbtide_tag_idle_bytes{{tag=\"holds <much>\"}} {}\n", entry["idle_bytes"]);
+    assert!(text.contains(&line), "{text}");
 }
 
 #[tokio::test]
@@ -220,6 +234,34 @@ async fn chromium_loads_the_page_and_keeps_it_up_to_date() {
     assert!(line.matches('L').count() >= 4, "{line}");
     assert!(document.contains("<section id=\"chart\"><h2>"), "the chart is shown");
     assert!(document.contains(" MiB/s</small>"), "the rate of allocation is shown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn chromium_draws_what_each_tag_has_in_use_idle_and_retained() {
+    let pool = Pool::builder().name("by tag").build(|| Vec::<u8>::with_capacity(3 << 20));
+    let held = tagged("in <use>", || pool.get());
+    drop(tagged("left idle", || pool.get()));
+    let url = served(Console::new(), || ()).await;
+    for (view, entries) in [
+        ("", ["in &lt;use&gt; <b>3.0 MiB</b>", "left idle <b>0 B</b>"]),
+        ("#in-use", ["in &lt;use&gt; <b>3.0 MiB</b>", "left idle <b>0 B</b>"]),
+        ("#idle", ["in &lt;use&gt; <b>0 B</b>", "left idle <b>3.0 MiB</b>"]),
+        ("#retained", ["in &lt;use&gt; <b>3.0 MiB</b>", "left idle <b>3.0 MiB</b>"]),
+    ] {
+        let document = browsed(&format!("{url}{view}")).await;
+        let chart = document.split("<section id=\"by-tag\"").nth(1).unwrap().split("</section>").next().unwrap();
+        assert!(!chart.contains("hidden"), "{view}: {chart}");
+        let current = if view.is_empty() { "#in-use" } else { view };
+        assert!(chart.contains(&format!("<a href=\"{current}\" aria-current=\"true\">")), "{view}: {chart}");
+        assert_eq!(chart.matches("aria-current").count(), 1);
+        for entry in entries {
+            assert!(chart.contains(&format!("<span>{entry}</span></li>")), "{view}: {chart}");
+        }
+        assert!(chart.matches("<path class=\"line tag").count() >= 2, "{view}: {chart}");
+        assert!(chart.matches('L').count() >= 8, "it goes on, second by second: {chart}");
+    }
+    drop(held);
 }
 
 /// Keeps what it takes: a leak, by a name that could do harm.

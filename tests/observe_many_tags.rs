@@ -19,6 +19,13 @@ fn names_beyond_the_first_count_together_and_nothing_is_counted_twice_or_below_z
     let names = || -> Vec<&'static str> { (0..NAMES).map(|name| &*format!("tag {name}").leak()).collect() };
     let pool = Pool::new(String::new);
     let done = AtomicBool::new(false);
+    // A user's own tag is not to be taken for all others.
+    let of_the_user = [(); 2].map(|()| tagged("(others)", || pool.get()));
+    assert_eq!(
+        entries().into_iter().map(|entry| (entry.tag, entry.taken)).collect::<Vec<_>>(),
+        [("(others), by name", 2)]
+    );
+    drop(of_the_user);
     let leases: Vec<_> = thread::scope(|threads| {
         threads.spawn(|| {
             while !done.load(Relaxed) {
@@ -43,12 +50,12 @@ fn names_beyond_the_first_count_together_and_nothing_is_counted_twice_or_below_z
         done.store(true, Relaxed);
         leases
     });
-    let all = entries();
-    assert_eq!(all.len(), 1023);
+    let all: Vec<_> = entries().into_iter().filter(|entry| entry.tag != "(others), by name").collect();
+    assert_eq!(all.len(), 1022);
     let (others, own): (Vec<TagEntry>, Vec<_>) = all.into_iter().partition(|entry| entry.tag == "(others)");
-    assert_eq!((others.len(), own.len()), (1, 1022));
+    assert_eq!((others.len(), own.len()), (1, 1021));
     assert!(own.iter().all(|entry| (entry.taken, entry.outstanding) == (2 * THREADS as u64, THREADS as u64)));
-    let beyond = ((NAMES - 1022) * THREADS) as u64;
+    let beyond = ((NAMES - 1021) * THREADS) as u64;
     assert_eq!((others[0].taken, others[0].outstanding), (2 * beyond, beyond));
     let mut dump = Dump::new();
     dump.take();

@@ -222,6 +222,33 @@ fn a_dump_has_the_largest_first_and_a_difference_what_grew_most() {
 }
 
 #[test]
+fn the_dump_that_was_taken_first_is_the_earlier_one() {
+    let buffers = BufferPool::new();
+    let (mut before, mut after) = (Dump::new(), Dump::new());
+    before.take();
+    // A tag that the earlier one does not know.
+    let held = tagged("dump: in order", || buffers.get(4096));
+    after.take();
+    for (one, other) in [(&before, &after), (&after, &before)] {
+        let mut diff = DumpDiff::new();
+        diff.take(one, other);
+        let row = diff.tags().iter().find(|row| row.name == "dump: in order").expect("it has grown");
+        assert_eq!((row.values, row.idle_bytes), (1, 0));
+    }
+    let bytes = i64::try_from(held.capacity()).unwrap();
+    drop(held);
+    before.take();
+    let mut diff = DumpDiff::new();
+    diff.take(&before, &after);
+    let row = diff.tags().iter().find(|row| row.name == "dump: in order").expect("it has changed");
+    assert!(row.values == -1 && row.idle_bytes >= bytes && row.bytes == -row.idle_bytes, "{row:?}");
+    let text = before.to_string();
+    let row = text.lines().find(|line| line.starts_with("dump: in order")).expect("a row");
+    let cells: Vec<_> = row["dump: in order".len()..].split_whitespace().collect();
+    assert_eq!(cells[..3], ["0", "0", "1"], "{text}");
+}
+
+#[test]
 fn dumps_keep_their_distance_in_time() {
     let mut dump = Dump::new().every(Duration::from_secs(5));
     let begin = Instant::now();

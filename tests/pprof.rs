@@ -109,7 +109,9 @@ fn written(profile: &Profile<'_>) -> Vec<u8> {
 fn sample() -> Snapshot {
     let mut snapshot = Snapshot::new();
     snapshot.add_tag(&tag("auth", 6, 600, 0));
-    snapshot.add_tag(&tag("gzip", 1, 100, 2));
+    let mut gzip = tag("gzip", 1, 100, 2);
+    gzip.idle_bytes = 300;
+    snapshot.add_tag(&gzip);
     snapshot.add_pool(&pool("buffers", 20, 10, 2000));
     snapshot
 }
@@ -124,17 +126,38 @@ fn each_byte_stands_once_within_a_sample_type() {
     let names = [
         "outstanding_objects",
         "outstanding_bytes",
+        "idle_bytes",
         "pool_outstanding_objects",
         "pool_outstanding_bytes",
-        "idle_bytes",
+        "pool_idle_bytes",
         "allocated_bytes",
         "tasks",
     ];
     assert_eq!(types, names);
-    assert_eq!(stacks[&stack(&["auth"])], [6, 600, 0, 0, 0, 0, 0]);
-    assert_eq!(stacks[&stack(&["gzip"])], [1, 100, 0, 0, 0, 0, 2]);
-    assert_eq!(stacks[&stack(&["(no tag)"])], [3, 300, 0, 0, 0, 0, 0], "the pool lent 10 values of 1,000 bytes");
-    assert_eq!(stacks[&stack(&["buffers"])], [0, 0, 10, 1000, 1000, 20_000, 0]);
+    assert_eq!(stacks[&stack(&["auth"])], [6, 600, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(stacks[&stack(&["gzip"])], [1, 100, 300, 0, 0, 0, 0, 2]);
+    assert_eq!(
+        stacks[&stack(&["(no tag)"])],
+        [3, 300, 700, 0, 0, 0, 0, 0],
+        "the pool has 10 out and 10 idle, of 100 bytes"
+    );
+    assert_eq!(stacks[&stack(&["buffers"])], [0, 0, 0, 10, 1000, 1000, 20_000, 0]);
+}
+
+#[test]
+fn what_is_idle_adds_up_to_what_the_pools_have() {
+    let mut snapshot = Snapshot::new();
+    for (name, idle_bytes) in [("a", 2000), ("b", 1), ("c", 999)] {
+        let mut entry = tag(name, 0, 0, 0);
+        entry.idle_bytes = idle_bytes;
+        snapshot.add_tag(&entry);
+    }
+    // Two thirds of what the tags left idle are lent under no name.
+    snapshot.add_pool(&pool("buffers", 30, 10, 3000));
+    let (_, stacks) = read(&written(&Profile::new(&snapshot)));
+    let sum = |kind: usize| stacks.values().map(|values| values[kind]).sum::<u64>();
+    assert_eq!((sum(2), sum(5)), (1000, 1000));
+    assert_eq!((stacks[&stack(&["a"])][2], stacks[&stack(&["c"])][2]), (666, 334));
 }
 
 #[test]
@@ -152,9 +175,9 @@ fn the_sites_of_a_tag_share_its_numbers_by_what_was_sampled_there() {
     assert_eq!(of(here)[1] + of(there)[1], 600);
     assert!((350..355).contains(&of(here)[1]), "600 * 100 / 170: {:?}", of(here));
     let of = |site: &Location<'_>| &stacks[&stack(&[&format!("{}:{}", site.file(), site.line()), "buffers"])];
-    assert_eq!((of(here)[2], of(there)[2]), (6, 4), "the pool has 10 out");
-    assert_eq!(of(here)[3] + of(there)[3], 1000);
-    assert_eq!(stacks[&stack(&["buffers"])], [0, 0, 0, 0, 1000, 20_000, 0]);
+    assert_eq!((of(here)[3], of(there)[3]), (6, 4), "the pool has 10 out");
+    assert_eq!(of(here)[4] + of(there)[4], 1000);
+    assert_eq!(stacks[&stack(&["buffers"])], [0, 0, 0, 0, 0, 1000, 20_000, 0]);
     assert_eq!(stacks[&stack(&["gzip"])][1], 100, "nothing of it was sampled");
 }
 
@@ -169,8 +192,8 @@ fn a_size_class_stands_below_its_pool() {
     profile.add_lease("", ("buffers", 4096), here, 4096);
     let (_, stacks) = read(&written(&profile));
     let site = format!("{}:{}", here.file(), here.line());
-    assert_eq!(stacks[&stack(&[&site, "4096 bytes", "buffers"])], [0, 0, 2, 8192, 0, 0, 0]);
-    assert_eq!(stacks[&stack(&["4096 bytes", "buffers"])], [0, 0, 0, 0, 4096, 3000, 0]);
+    assert_eq!(stacks[&stack(&[&site, "4096 bytes", "buffers"])], [0, 0, 0, 2, 8192, 0, 0, 0]);
+    assert_eq!(stacks[&stack(&["4096 bytes", "buffers"])], [0, 0, 0, 0, 0, 4096, 3000, 0]);
 }
 
 #[test]
@@ -216,8 +239,10 @@ fn go_tool_pprof_shows_tags_sites_and_pools() {
     let place = format!("{}:{}", site.file(), site.line());
     assert!(top.contains("Type: outstanding_bytes"), "{top}");
     assert!(top.lines().any(|line| line.contains("4696B") && line.ends_with(&place)), "{top}");
-    let idle = pprof(&["-top", "-sample_index=idle_bytes", &after]);
+    let idle = pprof(&["-top", "-sample_index=pool_idle_bytes", &after]);
     assert!(idle.lines().any(|line| line.contains("1000B") && line.ends_with("buffers")), "{idle}");
+    let idle = pprof(&["-top", "-sample_index=idle_bytes", &after]);
+    assert!(idle.lines().any(|line| line.contains("300B") && line.ends_with("gzip")), "{idle}");
     let tags = pprof(&["-tags", &after]);
     assert!(tags.contains("tag: Total") && tags.contains(": auth\n") && tags.contains(": gzip\n"), "{tags}");
     let grown = pprof(&["-top", "-cum", &format!("-diff_base={before}"), &after]);
@@ -235,7 +260,7 @@ fn what_a_pool_lends_is_in_the_profile_of_the_process() {
     Profile::new(&snapshot).write(SystemTime::now(), &mut file).unwrap();
     let (_, stacks) = read(&file);
     let stats = pool.stats();
-    let expected = [0, 0, 2, stats.charged_bytes, 0, stats.made_bytes, 0];
+    let expected = [0, 0, 0, 2, stats.charged_bytes, 0, stats.made_bytes, 0];
     assert_eq!(stacks[&stack(&["in the profile"])], expected);
     drop(leases);
 }

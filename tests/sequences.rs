@@ -10,6 +10,8 @@ mod rope;
 mod scope;
 #[path = "sequences/script.rs"]
 mod script;
+#[path = "sequences/tags.rs"]
+mod tags;
 
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any};
@@ -41,5 +43,10 @@ proptest::proptest! {
     #[test]
     fn requests_end_as_their_model_foretells(script in vec(any::<u8>(), 0..LENGTH)) {
         scope::run(&script);
+    }
+
+    #[test]
+    fn the_books_by_tag_say_what_a_list_of_values_says(script in vec(any::<u8>(), 0..LENGTH)) {
+        tags::run(&script);
     }
 }

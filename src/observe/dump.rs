@@ -2,6 +2,8 @@
 
 use super::ledger::{Ledger, PoolEntry, TagEntry};
 use crate::pool::TAGS;
+use crate::sync::Ordering::Relaxed;
+use crate::sync::count::AtomicU64;
 use core::cmp::Reverse;
 use core::fmt;
 use core::time::Duration;
@@ -12,6 +14,9 @@ const POOLS: usize = 512;
 const OTHERS: &str = "(others)";
 /// Time between two dumps by [`Dump::take_at`], unless it is set.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// Dumps taken so far.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
 
 /// Who holds memory at one moment: a row for each tag and each pool that holds some, the largest first.
 ///
@@ -38,6 +43,8 @@ const EVERY: Duration = Duration::from_secs(10);
 pub struct Dump {
     tags: Vec<TagEntry>,
     pools: Vec<PoolEntry>,
+    /// Which one of all that were taken it is, from 1 on.
+    serial: u64,
     every: Duration,
     last: Option<Instant>,
     withheld: u64,
@@ -49,7 +56,8 @@ impl Dump {
     /// **Cost**: its memory.
     #[must_use]
     pub fn new() -> Self {
-        Self { tags: Vec::with_capacity(TAGS), pools: Vec::with_capacity(POOLS), every: EVERY, last: None, withheld: 0 }
+        let (tags, pools) = (Vec::with_capacity(TAGS), Vec::with_capacity(POOLS));
+        Self { tags, pools, serial: 0, every: EVERY, last: None, withheld: 0 }
     }
 
     /// The same with another time between two dumps by [`take_at`](Self::take_at). Default: 10 seconds.
@@ -65,6 +73,8 @@ impl Dump {
     pub fn take(&mut self) {
         self.tags.clear();
         self.pools.clear();
+        // Relaxed: it tells which is the earlier one to whoever has both.
+        self.serial = TAKEN.fetch_add(1, Relaxed) + 1;
         let ledger = Ledger::process();
         ledger.each_tag(|entry| {
             if self.tags.len() < TAGS {
@@ -73,7 +83,7 @@ impl Dump {
         });
         ledger.each_pool(|entry| self.add_pool(entry));
         self.tags.sort_unstable_by_key(|tag| (Reverse(tag.outstanding_bytes), tag.tag));
-        self.pools.sort_unstable_by_key(|pool| (Reverse(pool.stats.charged_bytes), pool.pool, pool.class_bytes));
+        self.pools.sort_unstable_by_key(|pool| (Reverse(pool.retained_bytes()), pool.pool, pool.class_bytes));
     }
 
     fn add_pool(&mut self, entry: &PoolEntry) {
@@ -148,10 +158,10 @@ fn row<N: fmt::Display>(
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = width("tag", self.tags.iter().map(|tag| tag.tag));
-        row(f, head, "tag", &["on lease", "bytes", "escaped", "imbalances", "tasks"])?;
+        row(f, head, "tag", &["on lease", "bytes", "idle", "idle bytes", "escaped", "imbalances", "tasks"])?;
         for tag in &self.tags {
-            let numbers = [tag.outstanding, tag.outstanding_bytes, tag.escaped, tag.imbalances, tag.tasks];
-            row(f, head, tag.tag, &numbers)?;
+            let &TagEntry { outstanding, outstanding_bytes, idle, idle_bytes, escaped, imbalances, tasks, .. } = tag;
+            row(f, head, tag.tag, &[outstanding, outstanding_bytes, idle, idle_bytes, escaped, imbalances, tasks])?;
         }
         writeln!(f)?;
         let head = width("pool", self.pools.iter().map(|pool| pool.pool));
@@ -177,9 +187,12 @@ pub struct Growth {
     pub values: i64,
     /// Bytes: of a tag, on lease; of a pool, on lease and idle. More than before.
     pub bytes: i64,
+    /// Bytes that are idle, more than before.
+    pub idle_bytes: i64,
 }
 
-/// The difference of two dumps, what has grown most first. What has not changed is not in it.
+/// The difference of two dumps, what has grown most first: a tag by what it has on lease, then by what it left idle, since what is on
+/// lease is what leaks. What has not changed is not in it.
 ///
 /// It has room for all rows from the beginning: taking and printing it allocates nothing. See [`Dump`].
 #[derive(Debug)]
@@ -194,8 +207,8 @@ fn more(after: u64, before: u64) -> i64 {
 }
 
 fn sort(rows: &mut Vec<Growth>) {
-    rows.retain(|row| (row.values, row.bytes) != (0, 0));
-    rows.sort_unstable_by_key(|row| (Reverse(row.bytes), Reverse(row.values), row.name));
+    rows.retain(|row| (row.values, row.bytes, row.idle_bytes) != (0, 0, 0));
+    rows.sort_unstable_by_key(|row| (Reverse(row.bytes), Reverse(row.idle_bytes), Reverse(row.values), row.name));
 }
 
 impl DumpDiff {
@@ -207,10 +220,11 @@ impl DumpDiff {
         Self { tags: Vec::with_capacity(TAGS), pools: Vec::with_capacity(2 * POOLS) }
     }
 
-    /// Compares two dumps.
+    /// Compares two dumps: what has grown since the one that was taken first, in whatever order they are handed over.
     ///
     /// **Cost**: each row of one is looked for in the other. No allocation.
     pub fn take(&mut self, before: &Dump, after: &Dump) {
+        let (before, after) = if before.serial <= after.serial { (before, after) } else { (after, before) };
         self.tags.clear();
         // A tag is never forgotten, so that each of the earlier ones is in the later dump.
         self.tags.extend(after.tags.iter().map(|tag| {
@@ -220,6 +234,7 @@ impl DumpDiff {
                 class_bytes: 0,
                 values: more(tag.outstanding, before.outstanding),
                 bytes: more(tag.outstanding_bytes, before.outstanding_bytes),
+                idle_bytes: more(tag.idle_bytes, before.idle_bytes),
             }
         }));
         self.pools.clear();
@@ -231,13 +246,15 @@ impl DumpDiff {
 
     /// Adds what a pool holds, or takes it away. Pools of one name are one here.
     fn add(&mut self, pool: &PoolEntry, times: i64) {
-        let (values, bytes) = (more(pool.stats.outstanding(), 0) * times, more(pool.stats.charged_bytes, 0) * times);
+        let of = |number| more(number, 0) * times;
+        let [values, bytes, idle_bytes] = [pool.stats.outstanding(), pool.retained_bytes(), pool.idle_bytes()].map(of);
         let is_same = |row: &&mut Growth| (row.name, row.class_bytes) == (pool.pool, pool.class_bytes);
         if let Some(row) = self.pools.iter_mut().find(is_same) {
             row.values += values;
             row.bytes += bytes;
+            row.idle_bytes += idle_bytes;
         } else if self.pools.len() < 2 * POOLS {
-            self.pools.push(Growth { name: pool.pool, class_bytes: pool.class_bytes, values, bytes });
+            self.pools.push(Growth { name: pool.pool, class_bytes: pool.class_bytes, values, bytes, idle_bytes });
         }
     }
 
@@ -263,16 +280,16 @@ impl Default for DumpDiff {
 impl fmt::Display for DumpDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = width("tag", self.tags.iter().map(|row| row.name));
-        row(f, head, "tag", &["on lease", "bytes"])?;
+        row(f, head, "tag", &["on lease", "bytes", "idle bytes"])?;
         for tag in &self.tags {
-            row(f, head, tag.name, &[Signed(tag.values), Signed(tag.bytes)])?;
+            row(f, head, tag.name, &[tag.values, tag.bytes, tag.idle_bytes].map(Signed))?;
         }
         writeln!(f)?;
         let head = width("pool", self.pools.iter().map(|row| row.name));
-        row(f, head, "pool", &["class bytes", "on lease", "bytes"])?;
+        row(f, head, "pool", &["class bytes", "on lease", "bytes", "idle bytes"])?;
         for pool in &self.pools {
             write!(f, "{:head$} {:>NUMBERS$}", pool.name, pool.class_bytes)?;
-            row(f, 0, "", &[Signed(pool.values), Signed(pool.bytes)])?;
+            row(f, 0, "", &[pool.values, pool.bytes, pool.idle_bytes].map(Signed))?;
         }
         Ok(())
     }

@@ -63,9 +63,16 @@ pub(super) const PROCESS: [Family<Snapshot>; 6] = [
 ];
 
 /// Of each tag: label `tag`.
-pub(super) const TAG: [Family<TagEntry>; 8] = [
+pub(super) const TAG: [Family<TagEntry>; 11] = [
     gauge("ebbtide_tag_in_use_bytes", "Bytes on lease that were taken under this tag.", |tag| tag.outstanding_bytes),
+    gauge(
+        "ebbtide_tag_idle_bytes",
+        "Bytes of values that leases under this tag gave back, and that are kept.",
+        |tag| tag.idle_bytes,
+    ),
+    gauge("ebbtide_tag_retained_bytes", "Bytes in use and idle of this tag.", TagEntry::retained_bytes),
     gauge("ebbtide_tag_outstanding", "Values on lease that were taken under this tag.", |tag| tag.outstanding),
+    gauge("ebbtide_tag_idle", "Values that leases under this tag gave back, and that are kept.", |tag| tag.idle),
     gauge("ebbtide_tag_tasks", "Background tasks of this tag that are alive.", |tag| tag.tasks),
     counter("ebbtide_tag_taken_total", "Values taken under this tag.", |tag| tag.taken),
     counter("ebbtide_tag_taken_bytes_total", "Bytes taken under this tag.", |tag| tag.taken_bytes),
@@ -82,7 +89,7 @@ pub(super) const TAG: [Family<TagEntry>; 8] = [
 pub(super) const POOL: [Family<PoolEntry>; 10] = [
     gauge("ebbtide_pool_in_use_bytes", "Bytes on lease from this pool.", |pool| pool.outstanding_bytes()),
     gauge("ebbtide_pool_idle_bytes", "Bytes that wait in this pool.", |pool| pool.idle_bytes()),
-    gauge("ebbtide_pool_retained_bytes", "Bytes charged to this pool's bound.", |pool| pool.stats.charged_bytes),
+    gauge("ebbtide_pool_retained_bytes", "Bytes charged to this pool's bound.", PoolEntry::retained_bytes),
     gauge("ebbtide_pool_outstanding", "Values on lease from this pool.", |pool| pool.stats.outstanding()),
     gauge("ebbtide_pool_idle", "Values that wait in this pool.", |pool| pool.stats.idle),
     gauge("ebbtide_pool_peak_live", "The most values of this pool that existed at once.", |pool| pool.stats.peak_live),

@@ -33,6 +33,11 @@ pub struct TagEntry {
     pub outstanding: u64,
     /// Bytes of these, by the capacity that they were charged with when they were taken.
     pub outstanding_bytes: u64,
+    /// Values that a lease under this tag gave back, the last one of those with a tag, and that their pools still have: idle ones, and
+    /// those that are lent under no name meanwhile.
+    pub idle: u64,
+    /// Bytes of these, by the capacity that they are charged with.
+    pub idle_bytes: u64,
     /// Values taken since the process began.
     pub taken: u64,
     /// Bytes of these.
@@ -66,6 +71,12 @@ impl PoolEntry {
         self.bytes_of(self.stats.idle)
     }
 
+    /// Bytes charged to the pool's bound: of what is idle, and of leased values as they were when they were last idle.
+    #[must_use]
+    pub fn retained_bytes(&self) -> u64 {
+        self.stats.charged_bytes
+    }
+
     /// Bytes of what is on lease, as [`idle_bytes`](Self::idle_bytes) counts them. So a buffer of a size class counts also beyond
     /// the pool's bounds, and another value not before it is charged.
     #[must_use]
@@ -86,12 +97,13 @@ impl PoolEntry {
 
 impl TagEntry {
     fn of(books: &TagBooks) -> Self {
-        let &TagBooks { name, taken, back, escaped, imbalances, tasks } = books;
-        let outstanding = taken.without(back, escaped);
+        let &TagBooks { name, taken, escaped, outstanding, idle, imbalances, tasks } = books;
         Self {
             tag: name,
             outstanding: outstanding.values,
             outstanding_bytes: outstanding.bytes,
+            idle: idle.values,
+            idle_bytes: idle.bytes,
             taken: taken.values,
             taken_bytes: taken.bytes,
             escaped: escaped.values,
@@ -99,6 +111,12 @@ impl TagEntry {
             imbalances,
             tasks,
         }
+    }
+
+    /// Bytes of what is on lease under this tag, and of what it left idle.
+    #[must_use]
+    pub fn retained_bytes(&self) -> u64 {
+        self.outstanding_bytes.saturating_add(self.idle_bytes)
     }
 }
 

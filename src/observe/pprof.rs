@@ -4,6 +4,7 @@
 
 mod wire;
 
+use super::ledger::PoolEntry;
 use super::snapshot::Snapshot;
 use crate::pool::records::LeaseRecord;
 use core::panic::Location;
@@ -15,18 +16,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wire::Message;
 
 /// What each sample has a number of, and its unit.
-const TYPES: [(&str, &str); 7] = [
+const TYPES: [(&str, &str); 8] = [
     ("outstanding_objects", "count"),
     ("outstanding_bytes", "bytes"),
+    ("idle_bytes", "bytes"),
     ("pool_outstanding_objects", "count"),
     ("pool_outstanding_bytes", "bytes"),
-    ("idle_bytes", "bytes"),
+    ("pool_idle_bytes", "bytes"),
     ("allocated_bytes", "bytes"),
     ("tasks", "count"),
 ];
 /// The type that viewers show first.
 const SHOWN: &str = "outstanding_bytes";
-/// Where leases are counted that were taken under no tag.
+/// Where that is counted which was taken under no tag.
 const NO_TAG: &str = "(no tag)";
 
 /// A profile of what is held, by tag, call site and pool, in the format of pprof.
@@ -34,12 +36,14 @@ const NO_TAG: &str = "(no tag)";
 /// | sample type | by | labels |
 /// |---|---|---|
 /// | `outstanding_objects`, `outstanding_bytes` (shown first) | tag, then call site where leases were sampled | `tag` |
+/// | `idle_bytes` | tag that left it idle | `tag` |
 /// | `pool_outstanding_objects`, `pool_outstanding_bytes` | pool, size class of buffers, call site as above | `pool`, `class_bytes` |
-/// | `idle_bytes`, `allocated_bytes` (since the process began) | pool, size class of buffers | `pool`, `class_bytes` |
+/// | `pool_idle_bytes`, `allocated_bytes` (since the process began) | pool, size class of buffers | `pool`, `class_bytes` |
 /// | `tasks` that are alive | tag | `tag` |
 ///
-/// What pools have lent under no tag stands under `(no tag)`. The numbers of a tag and of a pool are those of the ledger; the call
-/// sites share them in proportion to the leases that were sampled at each, and where none was sampled there is none.
+/// What pools have lent under no tag, and what is idle of none, stands under `(no tag)`. The numbers of a tag and of a pool are those of
+/// the ledger, except that tags share what is idle in all pools where they tell of more: some of theirs is lent under no name then. Call
+/// sites share the numbers in proportion to the leases that were sampled at each, and where none was sampled there is none.
 ///
 /// `docs/profiles.md` in the repository shows what to ask of it.
 ///
@@ -143,22 +147,27 @@ impl<'a> Profile<'a> {
     }
 
     fn tags(&self, tables: &mut Tables) {
-        let (mut objects, mut bytes) = self.snapshot.pools().iter().fold((0, 0), |(objects, bytes), entry| {
-            (objects + entry.stats.outstanding(), bytes + entry.outstanding_bytes())
-        });
+        let sum = |of: fn(&PoolEntry) -> u64| self.snapshot.pools().iter().map(of).sum::<u64>();
+        let mut objects = sum(|pool| pool.stats.outstanding());
+        let (mut bytes, mut idle) = (sum(PoolEntry::outstanding_bytes), sum(PoolEntry::idle_bytes));
+        let mut kept: u64 = self.snapshot.tags().iter().map(|tag| tag.idle_bytes).sum();
         for entry in self.snapshot.tags() {
-            objects = u64::saturating_sub(objects, entry.outstanding);
-            bytes = u64::saturating_sub(bytes, entry.outstanding_bytes);
+            objects = objects.saturating_sub(entry.outstanding);
+            bytes = bytes.saturating_sub(entry.outstanding_bytes);
             self.tag(tables, entry.tag, entry.outstanding, entry.outstanding_bytes);
-            tables.sample(&[(entry.tag, 0)], &[("tag", entry.tag)], [0, 0, 0, 0, 0, 0, entry.tasks]);
+            // All of it, unless there is less in the pools than the tags have left there.
+            let mine = share(idle, entry.idle_bytes, idle.max(kept));
+            (idle, kept) = (idle - mine, kept - entry.idle_bytes);
+            tables.sample(&[(entry.tag, 0)], &[("tag", entry.tag)], [0, 0, mine, 0, 0, 0, 0, entry.tasks]);
         }
         self.tag(tables, NO_TAG, objects, bytes);
+        tables.sample(&[(NO_TAG, 0)], &[("tag", NO_TAG)], [0, 0, idle, 0, 0, 0, 0, 0]);
     }
 
     fn tag(&self, tables: &mut Tables, tag: &'a str, objects: u64, bytes: u64) {
         self.shared_out(Owner::Tag(tag), objects, bytes, |site, objects, bytes| {
             let stack: Vec<_> = site.into_iter().chain([(tag, 0)]).collect();
-            tables.sample(&stack, &[("tag", tag)], [objects, bytes, 0, 0, 0, 0, 0]);
+            tables.sample(&stack, &[("tag", tag)], [objects, bytes, 0, 0, 0, 0, 0, 0]);
         });
     }
 
@@ -170,11 +179,11 @@ impl<'a> Profile<'a> {
             let frames: Vec<_> = class.map(|class| (class, 0)).into_iter().chain([pool]).collect();
             let labels: Vec<_> =
                 class.map(|class| ("class_bytes", class)).into_iter().chain([("pool", entry.pool)]).collect();
-            tables.sample(&frames, &labels, [0, 0, 0, 0, entry.idle_bytes(), stats.made_bytes, 0]);
+            tables.sample(&frames, &labels, [0, 0, 0, 0, 0, entry.idle_bytes(), stats.made_bytes, 0]);
             let owner = Owner::Pool(entry.pool, entry.class_bytes);
             self.shared_out(owner, stats.outstanding(), entry.outstanding_bytes(), |site, objects, bytes| {
                 let stack: Vec<_> = site.into_iter().chain(frames.iter().copied()).collect();
-                tables.sample(&stack, &labels, [0, 0, objects, bytes, 0, 0, 0]);
+                tables.sample(&stack, &labels, [0, 0, 0, objects, bytes, 0, 0, 0]);
             });
         }
     }

@@ -83,6 +83,8 @@ impl Snapshot {
         let mine = slot(&mut self.tags, entry.tag, OTHERS, |mine| mine.tag, new);
         mine.outstanding += entry.outstanding;
         mine.outstanding_bytes += entry.outstanding_bytes;
+        mine.idle += entry.idle;
+        mine.idle_bytes += entry.idle_bytes;
         mine.taken += entry.taken;
         mine.taken_bytes += entry.taken_bytes;
         mine.escaped += entry.escaped;

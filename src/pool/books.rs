@@ -1,4 +1,7 @@
-//! The books by tag: what was taken under each name, and what of it came back.
+//! The books by tag: what was taken under each name, what of it came back, and what of that is still there.
+//!
+//! What comes back is idle of its tag until it is gone: taken under a tag again, or freed. Nobody counts it meanwhile, whoever
+//! takes it under no name.
 //!
 //! Each thread counts by itself, in a block of counters that only the thread with its number writes; who reads adds them
 //! up. Blocks are made when a thread first counts a tag of theirs, and stay. Names are interned once and stay too, so
@@ -6,8 +9,9 @@
 //!
 //! # Invariants
 //!
-//! (a) What came back was counted as taken before, by a chain of happens-before; so who reads what came back first, and
-//!     sees it by an Acquire, sees its taking too: no sum of the books is negative.
+//! (a) What came back was counted as taken before, and what is gone as back, by a chain of happens-before; so who reads what
+//!     is gone first, then what came back, and sees each by an Acquire, sees what was before it too: no sum of the books is
+//!     negative.
 
 use crate::raw::threads::{self, THREADS};
 use crate::raw::watch::{Tag, UNTAGGED};
@@ -19,11 +23,13 @@ use std::sync::OnceLock;
 
 /// Names that are told apart, with the one for no name and the one for all others.
 pub(crate) const TAGS: usize = 1 << 10;
-/// Tags whose counters are made together: 1.5 KiB for each thread.
+/// Tags whose counters are made together: 2,304 bytes for each thread.
 const BLOCK: usize = 32;
 /// The number of the tag for all others.
 const LAST: usize = TAGS - 1;
 const OTHERS: &str = "(others)";
+/// What a tag is called whose user chose that name: it would be read as all others.
+const NAMED_OTHERS: &str = "(others), by name";
 
 /// By number. Empty from `COUNT` on, but for the last, which is for all others.
 static NAMES: [OnceLock<Tag>; TAGS] = [const { OnceLock::new() }; TAGS];
@@ -47,6 +53,7 @@ pub(crate) fn tag(name: &'static str) -> &'static Tag {
 
 #[cold]
 fn tag_slow(name: &'static str, place: &AtomicUsize) -> &'static Tag {
+    let name = if name == OTHERS { NAMED_OTHERS } else { name };
     let mut numbers = NUMBERS.lock();
     let next = COUNT.load(Relaxed);
     let known = numbers.get_or_insert_with(HashMap::new);
@@ -72,6 +79,10 @@ pub(super) struct Counters {
     taken: Count,
     back: Count,
     escaped: Count,
+    /// What was back, and is idle no more.
+    gone: Count,
+    /// Bytes by which idle values grew.
+    grown: AtomicU64,
 }
 
 /// Values, and their bytes.
@@ -81,18 +92,23 @@ struct Count {
     bytes: AtomicU64,
 }
 
+/// Adds to a counter. `own` says that nobody else writes it.
+#[inline]
+fn add(counter: &AtomicU64, more: u64, own: bool) {
+    // Release: who sees a value that came back sees that it was taken, by (a).
+    if own {
+        counter.store(counter.load(Relaxed).wrapping_add(more), Release);
+    } else {
+        counter.fetch_add(more, Release);
+    }
+}
+
 impl Count {
-    /// Adds one value. `own` says that nobody else writes here.
+    /// Adds one value.
     #[inline]
     fn add(&self, bytes: usize, own: bool) {
-        // Release: who sees a value that came back sees that it was taken, by (a).
-        if own {
-            self.values.store(self.values.load(Relaxed).wrapping_add(1), Release);
-            self.bytes.store(self.bytes.load(Relaxed).wrapping_add(bytes as u64), Release);
-        } else {
-            self.values.fetch_add(1, Release);
-            self.bytes.fetch_add(bytes as u64, Release);
-        }
+        add(&self.values, 1, own);
+        add(&self.bytes, bytes as u64, own);
     }
 
     /// Adds this to a sum.
@@ -106,6 +122,8 @@ type Blocks = [OnceLock<Box<[Counters; BLOCK]>>; TAGS / BLOCK];
 
 /// By the numbers of threads; the last is for threads without one, who share it.
 static THREAD_BLOCKS: [Blocks; THREADS + 1] = [const { [const { OnceLock::new() }; TAGS / BLOCK] }; THREADS + 1];
+/// Threads from here on, but for the last, have no block: numbers are given out small first.
+static REACHED: AtomicUsize = AtomicUsize::new(0);
 
 /// Requests that ended out of balance, and tasks that are alive, by tag.
 static IMBALANCES: [AtomicU64; TAGS] = [const { AtomicU64::new(0) }; TAGS];
@@ -115,8 +133,29 @@ static TASKS: [AtomicU64; TAGS] = [const { AtomicU64::new(0) }; TAGS];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     Taken,
+    /// From then on it is idle.
     Back,
     Escaped,
+    /// It is idle no more.
+    Gone,
+}
+
+/// This thread's counters of a tag, and whether nobody else writes them.
+#[cold]
+fn counters(tag: u16) -> (&'static Counters, bool) {
+    let tag = usize::from(tag) % TAGS;
+    let number = threads::number().min(THREADS);
+    let block = THREAD_BLOCKS[number][tag / BLOCK].get_or_init(|| new_block(number));
+    (&block[tag % BLOCK], number < THREADS)
+}
+
+#[cold]
+fn new_block(number: usize) -> Box<[Counters; BLOCK]> {
+    if number < THREADS {
+        // Release: by (a) who sees what this thread counts looks for it.
+        REACHED.fetch_max(number + 1, Release);
+    }
+    Box::default()
 }
 
 impl Counters {
@@ -125,6 +164,7 @@ impl Counters {
             Event::Taken => &self.taken,
             Event::Back => &self.back,
             Event::Escaped => &self.escaped,
+            Event::Gone => &self.gone,
         }
     }
 
@@ -154,10 +194,40 @@ pub(super) fn count(tag: u16, event: Event, bytes: usize) {
 
 #[cold]
 fn count_slow(tag: u16, event: Event, bytes: usize) {
-    let tag = usize::from(tag) % TAGS;
-    let number = threads::number().min(THREADS);
-    let block = THREAD_BLOCKS[number][tag / BLOCK].get_or_init(Box::default);
-    block[tag % BLOCK].of(event).add(bytes, number < THREADS);
+    let (counters, own) = counters(tag);
+    counters.of(event).add(bytes, own);
+}
+
+/// Counts one value that is taken, and that was idle of `idle_of`, if of any tag.
+#[inline]
+pub(super) fn take(tag: u16, idle_of: Option<u16>, bytes: usize) {
+    match at_hand(tag) {
+        // What most are: found by one look.
+        Some(counters) if idle_of == Some(tag) => {
+            counters.count(Event::Gone, bytes);
+            counters.count(Event::Taken, bytes);
+        }
+        _ => take_slow(tag, idle_of, bytes),
+    }
+}
+
+#[cold]
+fn take_slow(tag: u16, idle_of: Option<u16>, bytes: usize) {
+    if let Some(idle_of) = idle_of {
+        count(idle_of, Event::Gone, bytes);
+    }
+    count(tag, Event::Taken, bytes);
+}
+
+/// Counts that a value which is idle of this tag has other bytes than before.
+#[cold]
+pub(super) fn recount(tag: u16, before: usize, after: usize) {
+    let (counters, own) = counters(tag);
+    if after >= before {
+        add(&counters.grown, (after - before) as u64, own);
+    } else {
+        add(&counters.gone.bytes, (before - after) as u64, own);
+    }
 }
 
 /// Counts a request that ended while values of this tag were out.
@@ -190,12 +260,8 @@ pub(crate) struct Sum {
 }
 
 impl Sum {
-    /// What is left without what came back and what escaped.
-    pub(crate) fn without(self, back: Self, escaped: Self) -> Self {
-        Self {
-            values: self.values.saturating_sub(back.values).saturating_sub(escaped.values),
-            bytes: self.bytes.saturating_sub(back.bytes).saturating_sub(escaped.bytes),
-        }
+    fn without(self, other: Self) -> Self {
+        Self { values: self.values.saturating_sub(other.values), bytes: self.bytes.saturating_sub(other.bytes) }
     }
 }
 
@@ -204,8 +270,9 @@ impl Sum {
 pub(crate) struct TagBooks {
     pub(crate) name: &'static str,
     pub(crate) taken: Sum,
-    pub(crate) back: Sum,
     pub(crate) escaped: Sum,
+    pub(crate) outstanding: Sum,
+    pub(crate) idle: Sum,
     pub(crate) imbalances: u64,
     pub(crate) tasks: u64,
 }
@@ -219,22 +286,28 @@ pub(crate) fn each_tag(mut look: impl FnMut(TagBooks)) {
 
 fn books_of(tag: &'static Tag) -> TagBooks {
     let number = usize::from(tag.number());
-    let counters = || {
-        let blocks = THREAD_BLOCKS.iter().filter_map(move |blocks| blocks[number / BLOCK].get());
-        blocks.map(move |block| &block[number % BLOCK])
+    let each = |look: &mut dyn FnMut(&Counters)| {
+        // Acquire: by (a) what was counted before what this reading has seen is in a block that it finds.
+        let reached = REACHED.load(Acquire);
+        let threads = THREAD_BLOCKS[..reached].iter().chain([&THREAD_BLOCKS[THREADS]]);
+        threads.filter_map(|blocks| blocks[number / BLOCK].get()).for_each(|block| look(&block[number % BLOCK]));
     };
-    let (mut taken, mut back, mut escaped) = (Sum::default(), Sum::default(), Sum::default());
-    for counters in counters() {
+    let [mut taken, mut back, mut escaped, mut gone] = [Sum::default(); 4];
+    let mut grown = 0_u64;
+    // In this order, by (a).
+    each(&mut |counters| counters.gone.sum(&mut gone));
+    each(&mut |counters| {
         counters.back.sum(&mut back);
         counters.escaped.sum(&mut escaped);
-    }
-    // After the others, by (a).
-    counters().for_each(|counters| counters.taken.sum(&mut taken));
+        grown = grown.wrapping_add(counters.grown.load(Acquire));
+    });
+    each(&mut |counters| counters.taken.sum(&mut taken));
     TagBooks {
         name: tag.name(),
         taken,
-        back,
         escaped,
+        outstanding: taken.without(back).without(escaped),
+        idle: Sum { bytes: back.bytes.wrapping_add(grown), ..back }.without(gone),
         imbalances: IMBALANCES[number].load(Relaxed),
         tasks: TASKS[number].load(Relaxed),
     }

@@ -18,6 +18,7 @@ use lent::UNCHARGED;
 pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, give_back_fixed, take_out};
 use shells::Shells;
 
+use super::books::Event;
 use super::budget::Budget;
 use super::census::Census;
 use super::debug::PoolDebug;
@@ -327,7 +328,8 @@ impl<T: Send + 'static> Home<T> {
 
     /// Frees a node. The value's own drop may panic: it goes no further.
     #[cold]
-    fn discard(&self, node: Box<Node<T>>, reason: DropReason) {
+    fn discard(&self, mut node: Box<Node<T>>, reason: DropReason) {
+        node.payload.end(Event::Back);
         let charge = node.payload.charge;
         self.counts.dropped(reason);
         caught(|| drop(node));

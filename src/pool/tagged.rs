@@ -7,10 +7,12 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
-/// Runs `f` under a name: values that it takes from pools are counted under it until they come back, wherever that is.
+/// Runs `f` under a name: values that it takes from pools are counted under it until they come back, wherever that is, and as
+/// idle under it until they are taken under a name again, or leave their pool.
 /// Names nest, the innermost counts. It ends with `f`, also by a panic, and reaches neither other threads nor spawned tasks.
 ///
-/// The process keeps 1,022 names apart; what comes later is counted together, as `(others)`.
+/// The process keeps 1,022 names apart; what comes later is counted together, as `(others)`. A name that is itself `(others)` is
+/// counted as `(others), by name`.
 ///
 /// **Cost**: some twenty instructions, and some six hundred for each value that is taken in a request and given back: it is counted,
 /// and its request audited for it. Values that are taken under no name cost nothing more for it.

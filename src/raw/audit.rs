@@ -239,25 +239,26 @@ impl Audits {
     }
 
     /// Ends a request, and tells what is out.
-    pub fn end(&self, ticket: Ticket, mut out: impl FnMut(Out)) {
+    #[inline]
+    pub fn end(&self, ticket: Ticket, out: impl FnMut(Out)) {
         let Block(entries) = &self.blocks[ticket.block()];
-        let mut taken = [0; ENTRIES];
-        let mut is_out = false;
-        for (entry, taken) in entries.iter().zip(&mut taken) {
+        for entry in entries {
             let word = entry.load(Ordering::Relaxed);
             // They fill the block from its beginning.
             if word == 0 {
                 break;
             }
-            if Key::of(word).stamp() == ticket.stamp() {
-                *taken = entry.swap(0, Ordering::Relaxed);
-                is_out |= count_of(*taken) > 0;
+            let is_own = Key::of(word).stamp() == ticket.stamp();
+            if is_own && count_of(word) > 0 {
+                tell(entries, ticket, out);
+                break;
+            }
+            if is_own {
+                // Nothing is to come back here.
+                entry.store(0, Ordering::Relaxed);
             }
         }
         self.stamps[ticket.block()].store(ticket.stamp(), Ordering::Relaxed);
-        if is_out {
-            tell(&taken, &mut out);
-        }
     }
 }
 
@@ -280,9 +281,15 @@ fn begun(stamp: &AtomicU32) -> Option<u32> {
     begun.is_ok().then_some(next)
 }
 
-/// Tells what is out, by tag and pool.
+/// Takes out what is out, and tells it by tag and pool.
 #[cold]
-fn tell(taken: &[u64], out: &mut impl FnMut(Out)) {
+fn tell(entries: &[AtomicU64], ticket: Ticket, mut out: impl FnMut(Out)) {
+    let mut taken = [0; ENTRIES];
+    for (entry, taken) in entries.iter().zip(&mut taken) {
+        if Key::of(entry.load(Ordering::Relaxed)).stamp() == ticket.stamp() {
+            *taken = entry.swap(0, Ordering::Relaxed);
+        }
+    }
     for (at, key) in taken.iter().map(|&entry| Key::of(entry)).enumerate() {
         // A count that was full went on in another entry.
         let is_same = |entry: &&u64| Key::of(**entry) == key;

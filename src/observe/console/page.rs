@@ -40,8 +40,11 @@ fn write_body(out: &mut String, view: &View<'_>, path: &str, now: SystemTime) ->
     figures(out, &sums, retained)?;
     alarms(out, view.alarms.as_deref().unwrap_or_default())?;
     out.write_str(
-        "<section id=\"chart\" hidden><h2>In use, and what is retained<small></small></h2><div></div>\
-         <p><span></span><span>now</span></p></section>\n<noscript><section>Charts need JavaScript; the tables do not.</section></noscript>\n",
+        "<section id=\"chart\" class=\"chart\" hidden><h2>In use, and what is retained<small></small></h2><div></div>\
+         <p><span></span><span>now</span></p></section>\n\
+         <section id=\"by-tag\" class=\"chart\" hidden><nav><a href=\"#in-use\">in use</a><a href=\"#idle\">idle</a>\
+         <a href=\"#retained\">retained</a></nav><h2>By tag<small></small></h2><div></div>\
+         <p><span></span><span>now</span></p><ul class=\"legend\"></ul></section>\n<noscript><section>Charts need JavaScript; the tables do not.</section></noscript>\n",
     )?;
     tags(out, snapshot, view.alarms.as_deref().unwrap_or_default())?;
     leases(out, view.leases.unwrap_or_default())?;
@@ -131,13 +134,14 @@ fn figures(out: &mut String, sums: &Sums, retained: u64) -> fmt::Result {
 }
 
 fn tags(out: &mut String, snapshot: &Snapshot, alarms: &[Event]) -> fmt::Result {
-    out.write_str("<section><h2>Tags<small>who took what is out</small></h2>")?;
+    out.write_str("<section><h2>Tags<small>who took what is out, and left what is idle</small></h2>")?;
     let mut tags: Vec<&TagEntry> = snapshot.tags().iter().collect();
     tags.sort_by_key(|tag| Reverse(tag.outstanding_bytes));
     if tags.is_empty() {
         return out.write_str("<p class=\"none\">Nothing was taken under a tag yet.</p></section>\n");
     }
-    head(out, &["tag", ""], &["in use", "values", "taken", "escaped", "imbalances", "tasks"])?;
+    let numbers = ["in use", "values", "idle", "retained", "taken", "escaped", "imbalances", "tasks"];
+    head(out, &["tag", ""], &numbers)?;
     for tag in tags {
         let name = Text(tag.tag);
         let alarm =
@@ -145,11 +149,15 @@ fn tags(out: &mut String, snapshot: &Snapshot, alarms: &[Event]) -> fmt::Result 
         let class = alarm.map_or(String::new(), |severity| format!(" class=\"{severity}\""));
         write!(
             out,
-            "<tr{class} data-key=\"tag {name}\" data-bytes=\"{}\"><td class=\"name\">{name}</td><td class=\"spark\"></td>",
-            tag.outstanding_bytes
+            "<tr{class} data-key=\"tag {name}\" data-bytes=\"{}\" data-idle=\"{}\"><td class=\"name\">{name}</td><td class=\"spark\"></td>",
+            tag.outstanding_bytes, tag.idle_bytes
         )?;
         number(out, tag.outstanding_bytes, Bytes(tag.outstanding_bytes))?;
-        for value in [tag.outstanding, tag.taken, tag.escaped, tag.imbalances, tag.tasks] {
+        number(out, tag.outstanding, tag.outstanding)?;
+        for bytes in [tag.idle_bytes, tag.retained_bytes()] {
+            number(out, bytes, Bytes(bytes))?;
+        }
+        for value in [tag.taken, tag.escaped, tag.imbalances, tag.tasks] {
             number(out, value, value)?;
         }
         out.write_str("</tr>\n")?;
@@ -160,7 +168,7 @@ fn tags(out: &mut String, snapshot: &Snapshot, alarms: &[Event]) -> fmt::Result 
 fn pools(out: &mut String, snapshot: &Snapshot) -> fmt::Result {
     out.write_str("<section><h2>Pools<small>what waits, and what is lent</small></h2>")?;
     let mut pools: Vec<&PoolEntry> = snapshot.pools().iter().collect();
-    pools.sort_by_key(|pool| Reverse(pool.stats.charged_bytes));
+    pools.sort_by_key(|pool| Reverse(pool.retained_bytes()));
     if pools.is_empty() {
         return out.write_str("<p class=\"none\">There is no pool yet.</p></section>\n");
     }

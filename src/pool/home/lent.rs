@@ -30,7 +30,7 @@ pub(crate) struct Lent<T, V = T> {
     home: Arc<Home<T>>,
     /// How often in a row the value was far larger than its use.
     pub(super) strikes: u8,
-    /// Of a lease that is watched.
+    /// Of a lease that is watched, and of a value that came back from one.
     pub(super) mark: Mark,
     value: V,
 }
@@ -82,7 +82,7 @@ impl<T, V> Lent<T, V> {
 
 /// Takes the value of a node out of the pool for good. A shell that a new value would fit into is kept.
 pub(crate) fn take_out<T: Send + 'static>(mut node: Box<Node<T>>) -> T {
-    node.payload.settle_if_marked(Event::Escaped);
+    node.payload.end(Event::Escaped);
     let (value, shell) = emptied(node);
     let is_wanted = shell.payload.home.shells.want(shell.payload.charge);
     if let Err(shell) = if is_wanted { Magazines::put_here(shell) } else { Err(shell) } {
@@ -114,8 +114,7 @@ fn put_slow<T: Send + 'static>(node: Box<Node<T>>) {
 }
 
 #[cold]
-fn discard<T: Send + 'static>(mut node: Box<Node<T>>, reason: DropReason) {
-    node.payload.settle_if_marked(Event::Back);
+fn discard<T: Send + 'static>(node: Box<Node<T>>, reason: DropReason) {
     let home = Arc::clone(&node.payload.home);
     home.discard(node, reason);
 }
@@ -123,9 +122,13 @@ fn discard<T: Send + 'static>(mut node: Box<Node<T>>, reason: DropReason) {
 /// Gives back a value whose judgement is not that it keeps its charge.
 #[cold]
 fn put_recharged<T: Send + 'static>(mut node: Box<Node<T>>, judged: Judged) {
+    let before = node.payload.charge;
     let Lent { charge, home, .. } = &mut node.payload;
     match home.recharge(charge, judged) {
-        Ok(()) => put(node),
+        Ok(()) => {
+            node.payload.recount(before);
+            put(node);
+        }
         Err(reason) => discard(node, reason),
     }
 }

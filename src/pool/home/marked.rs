@@ -3,9 +3,14 @@
 //! A watched lease carries a mark, and its judge is [`by_mark`], which settles the mark before it calls the pool's own. So the
 //! drop of a lease that nobody watches does not even look whether it is watched.
 //!
+//! A value that a lease under a tag gave back is kept by that tag, as its idle one, and its mark remembers by which. A lease under
+//! no tag changes nothing of that, so it has nothing to do.
+//!
 //! # Invariants
 //!
-//! (a) A node has a mark only on lease; whoever ends a lease settles the mark before anything else looks at the charge.
+//! (a) A node is `MARKED` only on lease; whoever ends a lease settles that before anything else looks at the charge.
+//! (b) A `KEPT` node counts in the books as idle of its tag, with the bytes of its charge. Whoever changes the charge recounts it;
+//!     whoever takes it under a tag, or ends it, counts it as gone.
 
 use super::Home;
 use super::lent::{Lent, Node, UNCHARGED};
@@ -26,7 +31,13 @@ pub(super) const MARK: usize = 1 << (usize::BITS - 1);
 const UNPLACED: usize = MARK >> 1;
 const BITS: usize = MARK | UNPLACED;
 
-/// What is to be settled when the lease ends. Without alignment: it lies where a node had no use for its bytes.
+/// What is to be settled when the lease ends, or the node. Without alignment: it lies where a node had no use for its bytes.
+///
+/// | flags | tag |
+/// |---|---|
+/// | `KEPT` | the last lease under this tag gave the value back; it is idle, or lent under no tag |
+/// | `MARKED` | the lease has this tag, or 0: none |
+/// | `MARKED`, `KEPT` | the lease has none; the value is kept by this one |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
     flags: u8,
@@ -35,11 +46,26 @@ pub(super) struct Mark {
 }
 
 const MARKED: u8 = 1;
+/// Beside `MARKED`: the leak detector has the lease on record.
 const RECORDED: u8 = 2;
+const KEPT: u8 = 4;
 
 impl Mark {
-    pub(super) fn is_set(self) -> bool {
+    fn is_set(self) -> bool {
         self.flags != 0
+    }
+
+    fn kept(tag: u16) -> Self {
+        Self { flags: KEPT, tag: tag.to_ne_bytes(), ..Self::default() }
+    }
+
+    fn tag(self) -> u16 {
+        u16::from_ne_bytes(self.tag)
+    }
+
+    /// The tag that keeps it.
+    fn kept_by(self) -> Option<u16> {
+        (self.flags & KEPT != 0).then(|| self.tag())
     }
 }
 
@@ -86,12 +112,13 @@ impl<T: Send + 'static> Home<T> {
             return;
         }
         let bytes = lent.charge & !BITS;
-        let mut mark = Mark { flags: MARKED, ..Mark::default() };
+        let mut mark = lent.mark;
         if let Some(tag) = tag {
-            books::count(tag.number(), Event::Taken, bytes);
-            mark.tag = tag.number().to_ne_bytes();
-            mark.audit = audit::taken(tag.number(), self.id).map_or(0, Receipt::word).to_ne_bytes();
+            books::take(tag.number(), mark.kept_by(), bytes);
+            let audit = audit::taken(tag.number(), self.id).map_or(0, Receipt::word).to_ne_bytes();
+            mark = Mark { flags: 0, tag: tag.number().to_ne_bytes(), audit };
         }
+        mark.flags |= MARKED;
         if record(lent, bytes) {
             mark.flags |= RECORDED;
         }
@@ -129,11 +156,22 @@ impl<T: Send + 'static> Home<T> {
 }
 
 impl<T> Lent<T> {
-    /// Ends what a mark began, if there is one.
+    /// Ends what a mark began, as the node ends.
     #[inline]
-    pub(super) fn settle_if_marked(&mut self, event: Event) {
+    pub(super) fn end(&mut self, event: Event) {
         if self.mark.is_set() {
+            self.end_marked(event);
+        }
+    }
+
+    #[cold]
+    fn end_marked(&mut self, event: Event) {
+        if self.mark.flags & MARKED != 0 {
             self.settle(event);
+        }
+        // By (b).
+        if let Some(tag) = core::mem::take(&mut self.mark).kept_by() {
+            books::count(tag, Event::Gone, self.charge);
         }
     }
 
@@ -141,16 +179,16 @@ impl<T> Lent<T> {
     /// where it is otherwise, or this thread has not counted the tag before: nothing is changed then. It calls nobody.
     #[inline(always)]
     pub(super) fn settle_short(&mut self) -> bool {
-        let Mark { flags, tag, audit } = self.mark;
-        let Some(counters) = books::at_hand(u16::from_ne_bytes(tag)) else { return false };
-        if flags != MARKED || tag == [0; 2] || self.charge & UNPLACED != 0 {
+        let mark = self.mark;
+        let Some(counters) = books::at_hand(mark.tag()) else { return false };
+        if mark.flags != MARKED || mark.tag() == 0 || self.charge & UNPLACED != 0 {
             return false;
         }
-        self.mark = Mark::default();
+        self.mark = Mark::kept(mark.tag());
         self.judge = self.judge_of_home();
         self.charge &= !BITS;
         counters.count(Event::Back, self.charge);
-        if let Some(receipt) = Receipt::from_word(u32::from_ne_bytes(audit)) {
+        if let Some(receipt) = Receipt::from_word(u32::from_ne_bytes(mark.audit)) {
             audit::back(receipt);
         }
         true
@@ -165,13 +203,30 @@ impl<T> Lent<T> {
         if mark.flags & RECORDED != 0 {
             records::remove(self.address());
         }
-        let tag = u16::from_ne_bytes(mark.tag);
+        let tag = mark.tag();
+        if mark.flags & KEPT != 0 {
+            self.mark = Mark::kept(tag);
+            return;
+        }
         if tag == 0 {
             return;
         }
         books::count(tag, event, bytes);
+        if event == Event::Back {
+            self.mark = Mark::kept(tag);
+            // What has no place is charged nothing yet.
+            self.recount(bytes);
+        }
         if let Some(receipt) = Receipt::from_word(u32::from_ne_bytes(mark.audit)) {
             audit::back(receipt);
+        }
+    }
+
+    /// Tells the books that a kept value had another charge `before`.
+    #[inline]
+    pub(super) fn recount(&self, before: usize) {
+        if let Some(tag) = self.mark.kept_by().filter(|_| before != self.charge) {
+            books::recount(tag, before, self.charge);
         }
     }
 
