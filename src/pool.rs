@@ -261,6 +261,7 @@ impl<T: Send + 'static> Pool<T> {
     }
 
     #[cold]
+    #[inline(never)]
     #[track_caller]
     fn get_beyond(&self) -> Pooled<T> {
         if self.home.is_take_watched() {

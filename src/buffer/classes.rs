@@ -171,6 +171,7 @@ impl Classes {
     }
 
     #[cold]
+    #[inline(never)]
     #[track_caller]
     fn try_lease_slow(classes: &Arc<Self>, bytes: usize) -> Result<Leased, NoBuffer> {
         let class = class_of(bytes);

@@ -55,15 +55,18 @@ impl Mark {
         self.flags != 0
     }
 
+    #[inline]
     fn kept(tag: u16) -> Self {
         Self { flags: KEPT, tag: tag.to_ne_bytes(), ..Self::default() }
     }
 
+    #[inline]
     fn tag(self) -> u16 {
         u16::from_ne_bytes(self.tag)
     }
 
     /// The tag that keeps it.
+    #[inline]
     fn kept_by(self) -> Option<u16> {
         (self.flags & KEPT != 0).then(|| self.tag())
     }
