@@ -232,7 +232,7 @@ async fn chromium_loads_the_page_and_keeps_it_up_to_date() {
     assert!(row.contains(&format!("<td class=\"n\">{out}.0 MiB</td>")), "{row}");
     let line = row.split("<path class=\"line").nth(1).unwrap().split('"').nth(2).unwrap();
     assert!(line.matches('L').count() >= 4, "{line}");
-    assert!(document.contains("<section id=\"chart\"><h2>"), "the chart is shown");
+    assert!(document.contains("<section id=\"chart\" class=\"chart\"><h2>"), "the chart is shown");
     assert!(document.contains(" MiB/s</small>"), "the rate of allocation is shown");
 }
 

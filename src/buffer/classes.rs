@@ -184,7 +184,11 @@ impl Classes {
             line.get_or_init(|| Arc::clone(home));
         }
         let make = || Ok(Home::lease_new(home, Block::new(size, classes.limits.secret, home, classes)?));
-        let lease = home.take_at_hand().map_or_else(|| home.take_beyond_or(make), Ok)?;
+        // No closure: the caller is told of, and a closure would be its own.
+        let lease = match home.take_at_hand() {
+            Some(lease) => lease,
+            None => home.take_beyond_or(make)?,
+        };
         Ok(Leased::ending(lease.into_box()))
     }
 

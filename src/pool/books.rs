@@ -132,7 +132,6 @@ static TASKS: [AtomicU64; TAGS] = [const { AtomicU64::new(0) }; TAGS];
 /// What may happen to a value that was taken under a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    Taken,
     /// From then on it is idle.
     Back,
     Escaped,
@@ -161,7 +160,6 @@ fn new_block(number: usize) -> Box<[Counters; BLOCK]> {
 impl Counters {
     fn of(&self, event: Event) -> &Count {
         match event {
-            Event::Taken => &self.taken,
             Event::Back => &self.back,
             Event::Escaped => &self.escaped,
             Event::Gone => &self.gone,
@@ -204,8 +202,8 @@ pub(super) fn take(tag: u16, idle_of: Option<u16>, bytes: usize) {
     match at_hand(tag) {
         // What most are: found by one look.
         Some(counters) if idle_of == Some(tag) => {
-            counters.count(Event::Gone, bytes);
-            counters.count(Event::Taken, bytes);
+            counters.gone.add(bytes, true);
+            counters.taken.add(bytes, true);
         }
         _ => take_slow(tag, idle_of, bytes),
     }
@@ -213,10 +211,14 @@ pub(super) fn take(tag: u16, idle_of: Option<u16>, bytes: usize) {
 
 #[cold]
 fn take_slow(tag: u16, idle_of: Option<u16>, bytes: usize) {
-    if let Some(idle_of) = idle_of {
-        count(idle_of, Event::Gone, bytes);
+    if let Some(other) = idle_of.filter(|&of| of != tag) {
+        count(other, Event::Gone, bytes);
     }
-    count(tag, Event::Taken, bytes);
+    let (counters, own) = counters(tag);
+    if idle_of == Some(tag) {
+        counters.gone.add(bytes, own);
+    }
+    counters.taken.add(bytes, own);
 }
 
 /// Counts that a value which is idle of this tag has other bytes than before.

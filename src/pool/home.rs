@@ -154,8 +154,11 @@ impl<T: Send + 'static> Home<T> {
     #[cold]
     #[track_caller]
     fn take_beyond(&self) -> Option<Lease<Node<T>>> {
-        let tagged = watch::only_named().and_then(|tag| self.take_under(tag));
-        tagged.or_else(|| self.take_beyond_or(|| Err(())).ok())
+        // No closure around the last call: it is told of its caller, which a closure would be.
+        match watch::only_named().and_then(|tag| self.take_under(tag)) {
+            None => self.take_beyond_or(|| Err(())).ok(),
+            lease => lease,
+        }
     }
 
     /// An idle node that this thread does not have at hand, or on the short way, or else what `make` makes.

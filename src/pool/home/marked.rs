@@ -217,8 +217,9 @@ impl<T> Lent<T> {
         books::count(tag, event, bytes);
         if event == Event::Back {
             self.mark = Mark::kept(tag);
-            // What has no place is charged nothing yet.
-            self.recount(bytes);
+            if self.charge == UNCHARGED {
+                books::recount(tag, bytes, UNCHARGED);
+            }
         }
         if let Some(receipt) = Receipt::from_word(u32::from_ne_bytes(mark.audit)) {
             audit::back(receipt);
