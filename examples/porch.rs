@@ -6,19 +6,20 @@
 //!
 //! ```sh
 //! cargo build --release --example porch
-//! for way in bare wrapped watched axum axum-layer axum-around; do for values in 0 16 100; do for requests in 1000 3000; do
+//! for way in bare wrapped watched leased tagged axum axum-layer axum-around; do for values in 0 16 100; do for requests in 1000 3000; do
 //!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/porch $way $values $requests 2>&1 | grep Collected
 //! done; done; done
 //! ```
 //!
-//! `watched` is `wrapped` with a leak detector on.
+//! `watched` is `wrapped` with a leak detector on. In `leased` a request takes a text and a buffer from their pools besides, and
+//! gives them back; `tagged` is that under a name, with a leak detector on.
 
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
 use ebbtide::http::{ScopeLayer, wrap};
-use ebbtide::observe::LeakDetector;
-use ebbtide::{Scope, Scopes};
+use ebbtide::observe::{LeakDetector, tagged};
+use ebbtide::{BufferPool, Pool, Scope, Scopes};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
@@ -60,6 +61,17 @@ fn in_arena(values: u64) {
     black_box(list);
 }
 
+struct Pools {
+    texts: Pool<String>,
+    buffers: BufferPool,
+}
+
+/// What an interceptor might do with its pools.
+fn lease_two(pools: &Pools) {
+    pools.texts.get().push_str(black_box("sixteen bytes ok"));
+    pools.buffers.get(black_box(512)).extend_from_slice(black_box(b"sixteen bytes ok"));
+}
+
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 
 fn hello() -> Response<Full<Bytes>> {
@@ -96,7 +108,8 @@ async fn main() {
     let number = |at: usize, default| arguments.get(at).and_then(|number| number.parse().ok()).unwrap_or(default);
     let (values, requests): (u64, u64) = (number(1, 0), number(2, 1000));
     let scopes = Scopes::new();
-    let _detector = (way == "watched").then(LeakDetector::new);
+    let _detector = matches!(way, "watched" | "tagged").then(LeakDetector::new);
+    let pools = &Pools { texts: Pool::new(String::new), buffers: BufferPool::new() };
     let on_heap = Router::new().route("/", get(move || async move { (boxed(values), "hello").1 }));
     let router = Router::new().route("/", get(move || async move { (in_arena(values), "hello").1 }));
     match way {
@@ -106,6 +119,18 @@ async fn main() {
         }
         "wrapped" | "watched" => {
             let answer = move |_: Request<Incoming>| async move { (in_arena(values), Ok::<_, Infallible>(hello())).1 };
+            serve(service_fn(move |request| wrap(&scopes, request, answer)), requests).await;
+        }
+        "leased" => {
+            let lease = move || lease_two(pools);
+            let answer =
+                move |_: Request<Incoming>| async move { (lease(), in_arena(values), Ok::<_, Infallible>(hello())).2 };
+            serve(service_fn(move |request| wrap(&scopes, request, answer)), requests).await;
+        }
+        "tagged" => {
+            let lease = move || tagged("interceptor", || lease_two(pools));
+            let answer =
+                move |_: Request<Incoming>| async move { (lease(), in_arena(values), Ok::<_, Infallible>(hello())).2 };
             serve(service_fn(move |request| wrap(&scopes, request, answer)), requests).await;
         }
         "axum" => serve(TowerToHyperService::new(on_heap), requests).await,

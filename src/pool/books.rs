@@ -45,7 +45,8 @@ static SEEN: [AtomicUsize; TAGS] = [const { AtomicUsize::new(0) }; TAGS];
 pub(crate) fn tag(name: &'static str) -> &'static Tag {
     let place = &SEEN[(name.as_ptr().addr() ^ name.len()) % TAGS];
     match named(place.load(Acquire)) {
-        Some(tag) if tag.name() == name => tag,
+        // Most often it is the very same.
+        Some(tag) if core::ptr::eq(tag.name(), name) || tag.name() == name => tag,
         _ => tag_slow(name, place),
     }
 }
@@ -74,7 +75,7 @@ fn named(number: usize) -> Option<&'static Tag> {
 
 /// What one thread has counted under one tag, since the beginning.
 #[derive(Default)]
-struct Counters {
+pub(super) struct Counters {
     taken: Count,
     back: Count,
     escaped: Count,
@@ -92,6 +93,7 @@ struct Count {
 }
 
 /// Adds to a counter. `own` says that nobody else writes it.
+#[inline]
 fn add(counter: &AtomicU64, more: u64, own: bool) {
     // Release: who sees a value that came back sees that it was taken, by (a).
     if own {
@@ -103,6 +105,7 @@ fn add(counter: &AtomicU64, more: u64, own: bool) {
 
 impl Count {
     /// Adds one value.
+    #[inline]
     fn add(&self, bytes: usize, own: bool) {
         add(&self.values, 1, own);
         add(&self.bytes, bytes as u64, own);
@@ -137,8 +140,9 @@ pub(super) enum Event {
 }
 
 /// This thread's counters of a tag, and whether nobody else writes them.
+#[cold]
 fn counters(tag: u16) -> (&'static Counters, bool) {
-    let tag = usize::from(tag);
+    let tag = usize::from(tag) % TAGS;
     let number = threads::number().min(THREADS);
     let block = THREAD_BLOCKS[number][tag / BLOCK].get_or_init(|| new_block(number));
     (&block[tag % BLOCK], number < THREADS)
@@ -153,23 +157,63 @@ fn new_block(number: usize) -> Box<[Counters; BLOCK]> {
     Box::default()
 }
 
+impl Counters {
+    fn of(&self, event: Event) -> &Count {
+        match event {
+            Event::Back => &self.back,
+            Event::Escaped => &self.escaped,
+            Event::Gone => &self.gone,
+        }
+    }
+
+    /// Counts one value, by the thread whose counters these are.
+    #[inline]
+    pub(super) fn count(&self, event: Event, bytes: usize) {
+        self.of(event).add(bytes, true);
+    }
+}
+
+/// The counters of a tag that this thread alone writes, if it has made them.
+#[inline]
+pub(super) fn at_hand(tag: u16) -> Option<&'static Counters> {
+    let tag = usize::from(tag) % TAGS;
+    let block = THREAD_BLOCKS[..THREADS].get(threads::number_so_far())?[tag / BLOCK].get()?;
+    Some(&block[tag % BLOCK])
+}
+
 /// Counts one value.
+#[inline]
 pub(super) fn count(tag: u16, event: Event, bytes: usize) {
+    match at_hand(tag) {
+        Some(counters) => counters.count(event, bytes),
+        None => count_slow(tag, event, bytes),
+    }
+}
+
+#[cold]
+fn count_slow(tag: u16, event: Event, bytes: usize) {
     let (counters, own) = counters(tag);
-    let count = match event {
-        Event::Back => &counters.back,
-        Event::Escaped => &counters.escaped,
-        Event::Gone => &counters.gone,
-    };
-    count.add(bytes, own);
+    counters.of(event).add(bytes, own);
 }
 
 /// Counts one value that is taken, and that was idle of `idle_of`, if of any tag.
+#[inline]
 pub(super) fn take(tag: u16, idle_of: Option<u16>, bytes: usize) {
+    match at_hand(tag) {
+        // What most are: found by one look.
+        Some(counters) if idle_of == Some(tag) => {
+            counters.gone.add(bytes, true);
+            counters.taken.add(bytes, true);
+        }
+        _ => take_slow(tag, idle_of, bytes),
+    }
+}
+
+#[cold]
+fn take_slow(tag: u16, idle_of: Option<u16>, bytes: usize) {
     if let Some(other) = idle_of.filter(|&of| of != tag) {
         count(other, Event::Gone, bytes);
     }
-    // What most are: found by one look.
     let (counters, own) = counters(tag);
     if idle_of == Some(tag) {
         counters.gone.add(bytes, own);
