@@ -6,19 +6,20 @@
 //!
 //! ```sh
 //! cargo build --release --example porch
-//! for way in bare wrapped watched axum axum-layer axum-around; do for values in 0 16 100; do for requests in 1000 3000; do
+//! for way in bare wrapped watched leased tagged axum axum-layer axum-around; do for values in 0 16 100; do for requests in 1000 3000; do
 //!     valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/porch $way $values $requests 2>&1 | grep Collected
 //! done; done; done
 //! ```
 //!
-//! `watched` is `wrapped` with a leak detector on.
+//! `watched` is `wrapped` with a leak detector on. In `leased` a request takes a text and a buffer from their pools besides, and
+//! gives them back; `tagged` is that under a name, with a leak detector on.
 
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
 use ebbtide::http::{ScopeLayer, wrap};
-use ebbtide::observe::LeakDetector;
-use ebbtide::{Scope, Scopes};
+use ebbtide::observe::{LeakDetector, tagged};
+use ebbtide::{BufferPool, Pool, Scope, Scopes};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
@@ -26,9 +27,12 @@ use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::{Future, poll_fn};
 use std::hint::black_box;
+use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tower::Layer;
 
@@ -60,6 +64,17 @@ fn in_arena(values: u64) {
     black_box(list);
 }
 
+struct Pools {
+    texts: Pool<String>,
+    buffers: BufferPool,
+}
+
+/// What an interceptor might do with its pools.
+fn lease_two(pools: &Pools) {
+    pools.texts.get().push_str(black_box("sixteen bytes ok"));
+    pools.buffers.get(black_box(512)).extend_from_slice(black_box(b"sixteen bytes ok"));
+}
+
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 
 fn hello() -> Response<Full<Bytes>> {
@@ -88,19 +103,26 @@ where
     let (mut client_end, server_end) = tokio::io::duplex(64 << 10);
     let mut connection = Box::pin(http1::Builder::new().serve_connection(TokioIo::new(server_end), service));
     Box::new(move |requests| {
-        runtime.block_on(async {
-            tokio::select! {
-                biased;
-                _ = &mut connection => unreachable!("the client hangs up last"),
-                () = client(&mut client_end, requests) => {}
-            }
+        // The connection stays for the next requests, so it does not end when its client has all answers.
+        let is_done = Cell::new(false);
+        let served = poll_fn(|context| match connection.as_mut().poll(context) {
+            Poll::Pending if !is_done.get() => Poll::Pending,
+            _ => Poll::Ready(()),
         });
+        let asked = async {
+            client(&mut client_end, requests).await;
+            is_done.set(true);
+            // So that it is looked at once more.
+            tokio::task::yield_now().await;
+        };
+        runtime.block_on(async { tokio::join!(served, asked) });
     })
 }
 
 /// What does so many requests in this way, with so many values in each.
 pub(crate) fn requests(way: &str, values: u64) -> Box<dyn FnMut(u64)> {
     let scopes = Scopes::new();
+    let pools: &Pools = Box::leak(Box::new(Pools { texts: Pool::new(String::new), buffers: BufferPool::new() }));
     let on_heap = Router::new().route("/", get(move || async move { (boxed(values), "hello").1 }));
     let router = Router::new().route("/", get(move || async move { (in_arena(values), "hello").1 }));
     match way {
@@ -110,6 +132,18 @@ pub(crate) fn requests(way: &str, values: u64) -> Box<dyn FnMut(u64)> {
         }
         "wrapped" | "watched" => {
             let answer = move |_: Request<Incoming>| async move { (in_arena(values), Ok::<_, Infallible>(hello())).1 };
+            serve(service_fn(move |request| wrap(&scopes, request, answer)))
+        }
+        "leased" => {
+            let lease = move || lease_two(pools);
+            let answer =
+                move |_: Request<Incoming>| async move { (lease(), in_arena(values), Ok::<_, Infallible>(hello())).2 };
+            serve(service_fn(move |request| wrap(&scopes, request, answer)))
+        }
+        "tagged" => {
+            let lease = move || tagged("interceptor", || lease_two(pools));
+            let answer =
+                move |_: Request<Incoming>| async move { (lease(), in_arena(values), Ok::<_, Infallible>(hello())).2 };
             serve(service_fn(move |request| wrap(&scopes, request, answer)))
         }
         "axum" => serve(TowerToHyperService::new(on_heap)),
@@ -122,6 +156,6 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let way = arguments.first().map_or("wrapped", String::as_str);
     let number = |at: usize, default| arguments.get(at).and_then(|number| number.parse().ok()).unwrap_or(default);
-    let _detector = (way == "watched").then(LeakDetector::new);
+    let _detector = matches!(way, "watched" | "tagged").then(LeakDetector::new);
     requests(way, number(1, 0))(number(2, 1000));
 }

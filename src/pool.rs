@@ -123,7 +123,7 @@ pub use reclaims::{Reclaims, Times};
 pub use reset::{Reset, Verdict};
 pub use stats::{DropReason, PoolStats};
 
-pub(crate) use audit::{Account, each_imbalance, find_by, unaudited};
+pub(crate) use audit::{begin_audit, each_imbalance, end_audit, find_by, unaudited};
 pub(crate) use books::{LiveTask, TAGS, TagBooks, each_tag, tag};
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
@@ -135,7 +135,7 @@ pub(crate) use reset::both;
 
 use crate::raw::lease::Lease;
 use crate::raw::unwind::Quiet;
-use crate::raw::watch;
+use crate::raw::watch::{self, Tag};
 use core::fmt;
 use core::future::poll_fn;
 use core::panic::Location;
@@ -244,6 +244,26 @@ impl<T: Send + 'static> Pool<T> {
     #[cold]
     #[track_caller]
     fn get_slow(&self) -> Pooled<T> {
+        match watch::only_named() {
+            Some(tag) => self.get_tagged(tag),
+            None => self.get_beyond(),
+        }
+    }
+
+    /// As `get`, under a name.
+    #[inline(never)]
+    #[track_caller]
+    fn get_tagged(&self, tag: &Tag) -> Pooled<T> {
+        match self.home.take_under(tag) {
+            Some(lease) => Pooled::new(lease),
+            None => self.get_watched(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn get_beyond(&self) -> Pooled<T> {
         if self.home.is_take_watched() {
             return self.get_watched();
         }

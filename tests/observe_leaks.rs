@@ -59,6 +59,7 @@ fn a_record_tells_pool_tag_bytes_and_the_last_four_words() {
     let leases = leaks.leases(Instant::now());
     let lease = leases.iter().find(|lease| lease.pool() == "frames").expect("one in 256 of 1,000");
     assert_eq!((lease.tag(), lease.class_bytes()), ("decoder", 1024));
+    assert_eq!(lease.site().file(), file!(), "a new buffer is taken here, not in the crate");
     assert!((1024..1200).contains(&lease.bytes()));
     assert_eq!(lease.crumbs().collect::<Vec<_>>(), ["parsed", "checked", "queued", "sent"]);
     assert!(lease.backtrace().is_none());

@@ -11,6 +11,7 @@ use super::block::{Block, Leased};
 use super::rope::Gathered;
 use crate::pool::{AGE_EVERY, Budget, FixedHooks, Home, PoolDebug, PoolStats, Settings};
 use crate::raw::segment::{NoBuffer, Segment};
+use crate::raw::watch::{self, Tag};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -134,18 +135,43 @@ impl Classes {
     #[inline]
     #[track_caller]
     pub(super) fn try_lease(classes: &Arc<Self>, bytes: usize) -> Result<Leased, NoBuffer> {
+        match classes.home_of(bytes).and_then(|home| home.take_at_hand()) {
+            Some(lease) => Ok(Leased::ending(lease.into_box())),
+            None => Self::try_lease_beyond(classes, bytes),
+        }
+    }
+
+    /// The home of blocks with room for `bytes`, if it has begun.
+    #[inline(always)]
+    fn home_of(&self, bytes: usize) -> Option<&Arc<Home<Block>>> {
         let last = bytes.saturating_sub(1);
-        let begun = match classes.by_line.get(last / LINE) {
+        match self.by_line.get(last / LINE) {
             Some(home) => home.get(),
-            None => classes.homes.get(search(last)).and_then(OnceLock::get),
-        };
-        match begun.and_then(|home| home.take_at_hand()) {
+            None => self.homes.get(search(last)).and_then(OnceLock::get),
+        }
+    }
+
+    /// As `try_lease`, where there is nothing on the short way.
+    #[cold]
+    #[track_caller]
+    fn try_lease_beyond(classes: &Arc<Self>, bytes: usize) -> Result<Leased, NoBuffer> {
+        match watch::only_named() {
+            Some(tag) => Self::try_lease_tagged(classes, bytes, tag),
+            None => Self::try_lease_slow(classes, bytes),
+        }
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn try_lease_tagged(classes: &Arc<Self>, bytes: usize, tag: &Tag) -> Result<Leased, NoBuffer> {
+        match classes.home_of(bytes).and_then(|home| home.take_under(tag)) {
             Some(lease) => Ok(Leased::ending(lease.into_box())),
             None => Self::try_lease_slow(classes, bytes),
         }
     }
 
     #[cold]
+    #[inline(never)]
     #[track_caller]
     fn try_lease_slow(classes: &Arc<Self>, bytes: usize) -> Result<Leased, NoBuffer> {
         let class = class_of(bytes);
@@ -158,7 +184,11 @@ impl Classes {
             line.get_or_init(|| Arc::clone(home));
         }
         let make = || Ok(Home::lease_new(home, Block::new(size, classes.limits.secret, home, classes)?));
-        let lease = home.take_at_hand().map_or_else(|| home.take_beyond_or(make), Ok)?;
+        // No closure: the caller is told of, and a closure would be its own.
+        let lease = match home.take_at_hand() {
+            Some(lease) => lease,
+            None => home.take_beyond_or(make)?,
+        };
         Ok(Leased::ending(lease.into_box()))
     }
 

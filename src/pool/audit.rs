@@ -2,7 +2,7 @@
 
 use super::books;
 use super::registry;
-use crate::raw::audit::{Audits, Out, Ticket};
+use crate::raw::audit::{Audits, Out, Receipt, Ticket};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::count::AtomicU64;
 use parking_lot::Mutex;
@@ -33,8 +33,8 @@ pub struct Imbalance {
     pub values: u64,
 }
 
-/// Hands the account of the current request on, if there is one; it does not end meanwhile.
-pub(crate) type Current = fn(&mut dyn FnMut(&Account));
+/// The ticket of the request that is current on this thread, which begins its audit here if need be.
+pub(crate) type Current = fn() -> Option<Ticket>;
 
 /// Says how to find the current request.
 pub(crate) fn find_by(current: Current) {
@@ -42,42 +42,33 @@ pub(crate) fn find_by(current: Current) {
     let _ = CURRENT.set(current);
 }
 
+#[inline]
 fn audits() -> &'static Audits {
     AUDITS.get_or_init(Audits::new)
 }
 
-/// What one request has out under tags. It stands in the request's slot.
-#[derive(Debug, Default)]
-pub(crate) struct Account(AtomicU64);
+/// Begins the audit of a request that is about to take its first value under a tag. `None` when there is no room: the value is
+/// not audited.
+pub(crate) fn begin_audit() -> Option<Ticket> {
+    audits().begin().or_else(unaudited_one)
+}
 
-impl Account {
-    fn ticket(&self) -> Option<Ticket> {
-        let of = |word: u64| Ticket::from_word(word as u32);
-        of(self.0.load(Relaxed)).or_else(|| {
-            let ticket = audits().begin()?;
-            match self.0.compare_exchange(0, u64::from(ticket.word()), Relaxed, Relaxed) {
-                Ok(_) => Some(ticket),
-                // Another thread of the same request was first.
-                Err(first) => {
-                    audits().end(ticket, |_| ());
-                    of(first)
-                }
-            }
-        })
-    }
+/// Ends the audit of a request, and names what is still out.
+#[inline]
+pub(crate) fn end_audit(ticket: Ticket) {
+    let mut counted = Counted::default();
+    audits().end(ticket, |out| {
+        if counted.is_new(out.tag) {
+            books::count_imbalance(out.tag);
+        }
+        remember(out);
+    });
+}
 
-    /// Ends the account of a request, and names what is still out.
-    #[cold]
-    pub(crate) fn end(&mut self) {
-        let Some(ticket) = Ticket::from_word(core::mem::take(self.0.get_mut()) as u32) else { return };
-        let mut counted = Counted::default();
-        audits().end(ticket, |out| {
-            if counted.is_new(out.tag) {
-                books::count_imbalance(out.tag);
-            }
-            remember(out);
-        });
-    }
+#[cold]
+fn unaudited_one<R>() -> Option<R> {
+    UNAUDITED.fetch_add(1, Relaxed);
+    None
 }
 
 /// The tags that were counted already for one request.
@@ -118,20 +109,19 @@ fn remember(Out { tag, pool, values }: Out) {
 }
 
 /// Counts a value that this thread takes for the request that is current, if there is one.
-pub(super) fn taken(tag: u16, pool: u32) -> Option<Ticket> {
-    let mut taken = None;
-    CURRENT.get()?(&mut |account| {
-        taken = account.ticket().filter(|&ticket| audits().take(ticket, tag, pool));
-        if taken.is_none() {
-            UNAUDITED.fetch_add(1, Relaxed);
-        }
-    });
-    taken
+#[inline]
+pub(super) fn taken(tag: u16, pool: u32) -> Option<Receipt> {
+    let ticket = CURRENT.get()?()?;
+    audits().take(ticket, tag, pool).or_else(unaudited_one)
 }
 
 /// Counts that such a value is back, or gone for good.
-pub(super) fn back(ticket: Ticket, tag: u16, pool: u32) {
-    audits().back(ticket, tag, pool);
+#[inline]
+pub(super) fn back(receipt: Receipt) {
+    // It is there, since it gave the receipt.
+    if let Some(audits) = AUDITS.get() {
+        audits.back(receipt);
+    }
 }
 
 /// Hands each kind of imbalance to `look`.

@@ -9,7 +9,7 @@
 //!
 //! [`counts`](crate::raw::counts) says why no sum is negative; (a) is its invariant.
 
-use crate::raw::counts::{Counters, Sum, Sums};
+use crate::raw::counts::{Count, Counters, Sum, Sums};
 use crate::raw::threads::{self, THREADS};
 use crate::raw::watch::{Tag, UNTAGGED};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -42,7 +42,8 @@ static SEEN: [AtomicUsize; TAGS] = [const { AtomicUsize::new(0) }; TAGS];
 pub(crate) fn tag(name: &'static str) -> &'static Tag {
     let place = &SEEN[(name.as_ptr().addr() ^ name.len()) % TAGS];
     match named(place.load(Acquire)) {
-        Some(tag) if tag.name() == name => tag,
+        // Most often it is the very same.
+        Some(tag) if core::ptr::eq(tag.name(), name) || tag.name() == name => tag,
         _ => tag_slow(name, place),
     }
 }
@@ -83,7 +84,6 @@ static TASKS: [AtomicU64; TAGS] = [const { AtomicU64::new(0) }; TAGS];
 /// What may happen to a value that was taken under a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    Taken,
     /// From then on it is idle.
     Back,
     Escaped,
@@ -92,8 +92,9 @@ pub(super) enum Event {
 }
 
 /// This thread's counters of a tag, and whether nobody else writes them.
+#[cold]
 fn counters(tag: u16) -> (&'static Counters, bool) {
-    let tag = usize::from(tag);
+    let tag = usize::from(tag) % TAGS;
     let number = threads::number().min(THREADS);
     let block = THREAD_BLOCKS[number][tag / BLOCK].get_or_init(|| new_block(number));
     (&block[tag % BLOCK], number < THREADS)
@@ -108,32 +109,68 @@ fn new_block(number: usize) -> Box<[Counters; BLOCK]> {
     Box::default()
 }
 
+impl Counters {
+    fn of(&self, event: Event) -> &Count {
+        match event {
+            Event::Back => &self.back,
+            Event::Escaped => &self.escaped,
+            Event::Gone => &self.gone,
+        }
+    }
+
+    /// Counts one value, by the thread whose counters these are.
+    #[inline]
+    pub(super) fn count(&self, event: Event, bytes: usize) {
+        self.of(event).add(bytes, true);
+    }
+}
+
+/// The counters of a tag that this thread alone writes, if it has made them.
+#[inline]
+pub(super) fn at_hand(tag: u16) -> Option<&'static Counters> {
+    let tag = usize::from(tag) % TAGS;
+    let block = THREAD_BLOCKS[..THREADS].get(threads::number_so_far())?[tag / BLOCK].get()?;
+    Some(&block[tag % BLOCK])
+}
+
 /// Counts one value.
+#[inline]
 pub(super) fn count(tag: u16, event: Event, bytes: usize) {
+    match at_hand(tag) {
+        Some(counters) => counters.count(event, bytes),
+        None => count_slow(tag, event, bytes),
+    }
+}
+
+#[cold]
+fn count_slow(tag: u16, event: Event, bytes: usize) {
     let (counters, own) = counters(tag);
-    let count = match event {
-        Event::Taken => &counters.taken,
-        Event::Back => &counters.back,
-        Event::Escaped => &counters.escaped,
-        Event::Gone => &counters.gone,
-    };
-    count.add(bytes, own);
+    counters.of(event).add(bytes, own);
 }
 
 /// Counts one value that is taken, and that was idle of `idle_of`, if of any tag.
+#[inline]
 pub(super) fn take(tag: u16, idle_of: Option<u16>, bytes: usize) {
-    match idle_of {
+    match at_hand(tag) {
         // What most are: found by one look.
-        Some(same) if same == tag => {
-            let (counters, own) = counters(tag);
-            counters.gone.add(bytes, own);
-            counters.taken.add(bytes, own);
-            return;
+        Some(counters) if idle_of == Some(tag) => {
+            counters.gone.add(bytes, true);
+            counters.taken.add(bytes, true);
         }
-        Some(other) => count(other, Event::Gone, bytes),
-        None => {}
+        _ => take_slow(tag, idle_of, bytes),
     }
-    count(tag, Event::Taken, bytes);
+}
+
+#[cold]
+fn take_slow(tag: u16, idle_of: Option<u16>, bytes: usize) {
+    if let Some(other) = idle_of.filter(|&of| of != tag) {
+        count(other, Event::Gone, bytes);
+    }
+    let (counters, own) = counters(tag);
+    if idle_of == Some(tag) {
+        counters.gone.add(bytes, own);
+    }
+    counters.taken.add(bytes, own);
 }
 
 /// Counts that a value which is idle of this tag has other bytes than before.

@@ -23,7 +23,7 @@ use super::budget::Budget;
 use super::census::Census;
 use super::debug::PoolDebug;
 use super::ended::Waiters;
-use super::hooks::{Hooks, Judged};
+use super::hooks::{Hooks, JudgeBy, Judged};
 use super::reclaims::timed_trim;
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
@@ -70,6 +70,8 @@ pub(crate) struct Home<T> {
     /// What values left behind that were taken out for good.
     shells: Shells<T>,
     hooks: Quiet<Box<dyn Hooks<T>>>,
+    /// What its nodes carry, as the hooks have it.
+    judge: JudgeBy<T>,
     /// The nodes. A leased one keeps its place.
     census: Census,
     /// The bytes of those that have a place; the size classes of a buffer pool share one budget.
@@ -99,11 +101,13 @@ impl<T: Send + 'static> Home<T> {
     pub(crate) fn new(hooks: impl Hooks<T> + 'static, settings: Settings, bytes: Arc<Budget>) -> Arc<Self> {
         let debug = settings.debug.or_of_process();
         let settings = Settings { debug, ..settings };
+        let hooks = watched(hooks, debug, settings.name);
         let home = Arc::new(Self {
             // Behind a full fence nothing is taken on the short way, so `verify` sees all that is taken.
             tiers: Tiers::new(settings.values, settings.thread_values, settings.full_fence || debug.has_verify()),
             shells: Shells::new(settings.thread_values, settings.full_fence),
-            hooks: Quiet::new(watched(hooks, debug, settings.name)),
+            judge: hooks.judge_by(),
+            hooks: Quiet::new(hooks),
             census: Census::new(settings.values),
             bytes,
             settings,
@@ -150,7 +154,11 @@ impl<T: Send + 'static> Home<T> {
     #[cold]
     #[track_caller]
     fn take_beyond(&self) -> Option<Lease<Node<T>>> {
-        self.take_beyond_or(|| Err(())).ok()
+        // No closure around the last call: it is told of its caller, which a closure would be.
+        match watch::only_named().and_then(|tag| self.take_under(tag)) {
+            None => self.take_beyond_or(|| Err(())).ok(),
+            lease => lease,
+        }
     }
 
     /// An idle node that this thread does not have at hand, or on the short way, or else what `make` makes.
@@ -260,7 +268,7 @@ impl<T: Send + 'static> Home<T> {
     }
 
     fn node(home: &Arc<Self>, value: T) -> Box<Node<T>> {
-        let mut node = Node::new(Lent::new(home.hooks.judge_by(), Arc::clone(home), value));
+        let mut node = Node::new(Lent::new(home.judge, Arc::clone(home), value));
         Tiers::settle(&mut node);
         node
     }

@@ -87,6 +87,7 @@ fn choose() {
 }
 
 /// Whether takes go the long way, since one of them is to be looked at.
+#[inline]
 pub fn is_near() -> bool {
     SKIPPED.get().is_some()
 }

@@ -24,6 +24,7 @@
 //! again, and its memory stays valid and is lost. A generation is used once; the slot that has used
 //! them all is dropped.
 
+mod note;
 mod spot;
 mod waiting;
 
@@ -89,6 +90,8 @@ pub trait Recycle: Sized {
 struct Slot<C> {
     word: AtomicU64,
     content: UnsafeCell<C>,
+    /// See `note`.
+    note: AtomicU64,
     waiters: Mutex<Waiters>,
 }
 
@@ -225,8 +228,8 @@ pub struct Owner<C: Recycle> {
 impl<C: Recycle> Owner<C> {
     /// Makes a slot and begins its first generation.
     pub fn new(content: C) -> Self {
-        let word = AtomicU64::new(1 << GENERATION);
-        let slot = Slot { word, content: UnsafeCell::new(content), waiters: Mutex::default() };
+        let (word, note) = (AtomicU64::new(1 << GENERATION), AtomicU64::new(0));
+        let slot = Slot { word, content: UnsafeCell::new(content), note, waiters: Mutex::default() };
         Self { slot: ManuallyDrop::new(Arc::new(slot)), generation: 1 }
     }
 

@@ -78,12 +78,13 @@ impl<P> Tiers<P> {
     }
 
     /// As `take_here`, where the short way is shut.
+    #[inline]
     pub fn take_at_hand_here(&self) -> Option<Box<Node<P>>>
     where
         P: Homed,
     {
-        // SAFETY: it is this thread's number.
-        unsafe { self.take_at_hand(threads::number()) }
+        // SAFETY: it is this thread's number, or none.
+        unsafe { self.take_at_hand(threads::number_so_far()) }
     }
 
     /// Takes an idle node, wherever this thread can find one without asking others, after `take_here` found none.

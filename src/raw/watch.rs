@@ -89,8 +89,15 @@ pub fn tag() -> Option<&'static Tag> {
 }
 
 /// The tag that this thread is under, if it has a name.
+#[inline]
 pub fn named() -> Option<&'static Tag> {
     tag().filter(|tag| tag.is_named())
+}
+
+/// The same, if there is no other reason to watch what it takes.
+#[inline]
+pub fn only_named() -> Option<&'static Tag> {
+    named().filter(|_| !is_close())
 }
 
 /// Runs `f`, which switches to tags; afterwards it is as before, also when `f` panics.
@@ -154,6 +161,7 @@ pub fn watch_process() {
 }
 
 /// Whether all threads are watched.
+#[inline]
 pub fn is_process() -> bool {
     PROCESS.load(Relaxed)
 }
@@ -167,8 +175,13 @@ pub fn rest() {
 
 /// What the word is when there is no tag.
 fn resting() -> *const Place {
-    let is_watched = ALWAYS.get() > 0 || sample::is_near() || is_process();
-    if is_watched { &raw const NOWHERE.0 } else { without_provenance(threads::number_so_far()) }
+    if is_close() { &raw const NOWHERE.0 } else { without_provenance(threads::number_so_far()) }
+}
+
+/// Whether takes of this thread are watched, tag or not.
+#[inline]
+fn is_close() -> bool {
+    ALWAYS.get() > 0 || sample::is_near() || is_process()
 }
 
 /// Notes that this thread's number is another one. A tag that it is under stays.

@@ -4,9 +4,10 @@ use super::ending::{Ending, Outcome};
 use super::local::Locals;
 use super::scopes::Shared;
 use super::usage::Notes;
-use crate::pool::{Account, Pooled, Reset, Verdict, give_back, request_took};
+use crate::pool::{Pooled, Reset, Verdict, begin_audit as begin, end_audit, give_back, request_took};
+use crate::raw::audit::Ticket;
 use crate::raw::lanes::Keep;
-use crate::raw::slot::{Free, Owner, Recycle, bytes};
+use crate::raw::slot::{Free, Owner, Pin, Recycle, bytes};
 use crate::raw::store::{Disposal, Store};
 use crate::sync::Arc;
 use crate::sync::Ordering::Relaxed;
@@ -81,8 +82,6 @@ pub(crate) struct Content {
     /// What is out of the ordinary: `ABORTED`, `OUTLIVED`, `AUDITED`. Written by the guard before it closes the slot, or by
     /// who has a pin; which publishes it.
     marks: AtomicU64,
-    /// What was taken under tags.
-    account: Account,
     /// When the request should be answered; of one request.
     pub(super) deadline: Mutex<Option<Instant>>,
     notes: Notes,
@@ -106,7 +105,6 @@ impl Content {
             store,
             locals: Locals::default(),
             marks: AtomicU64::new(0),
-            account: Account::default(),
             deadline: Mutex::new(None),
             notes: Notes::default(),
             retained: bytes::<Content>(),
@@ -117,12 +115,6 @@ impl Content {
 
     pub(super) fn abort(&self) {
         self.marks.fetch_or(ABORTED, Relaxed);
-    }
-
-    /// The account of what the request takes under tags.
-    pub(super) fn audited(&self) -> &Account {
-        self.marks.fetch_or(AUDITED, Relaxed);
-        &self.account
     }
 
     /// Gives everything back that the request took, and keeps what the next one needs. Returns hooks and drops that
@@ -167,6 +159,27 @@ impl Content {
     }
 }
 
+/// Begins the audit of a request, or finds its ticket, where another thread was first.
+pub(super) fn begin_audit(pin: &Pin<Content>) -> Option<Ticket> {
+    let ticket = begin()?;
+    pin.marks.fetch_or(AUDITED, Relaxed);
+    match pin.leave_note(ticket.word()) {
+        0 => Some(ticket),
+        first => {
+            end_audit(ticket);
+            Ticket::from_word(first)
+        }
+    }
+}
+
+/// Ends the audit of a request, whose ticket is the note that its slot has, if there is any.
+#[inline(never)]
+fn audited(free: &mut Free<Content>) {
+    if let Some(ticket) = Ticket::from_word(free.take_note()) {
+        end_audit(ticket);
+    }
+}
+
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Content").field("store", &self.store).finish_non_exhaustive()
@@ -186,9 +199,12 @@ impl Recycle for Content {
         let panics = if is_poisoned { content.discard() } else { content.reclaim() };
         let marks = core::mem::take(content.marks.get_mut());
         if is_poisoned || panics > 0 || marks & (OUTLIVED | AUDITED) != 0 {
-            content.account.end();
-            content.shared.counts.note(marks & OUTLIVED != 0, was_late, is_poisoned, panics);
+            if is_poisoned || panics > 0 || marks & OUTLIVED != 0 {
+                content.shared.counts.note(marks & OUTLIVED != 0, was_late, is_poisoned, panics);
+            }
+            audited(&mut free);
         }
+        let content = &mut *free;
         // A poisoned slot is dropped here, and its seat goes back empty; a whole one goes back with its seat.
         if let (Some(seat), false) = (content.seat.take(), is_poisoned) {
             let retained = content.retained;

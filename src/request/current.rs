@@ -4,9 +4,9 @@
 //! polls has the handle or the guard and lends it, so that no reference count is touched. Nested polls stack up; another
 //! thread, a spawned task or a blocking one has a spot of its own.
 
-use super::content::Content;
+use super::content::{self, Content};
 use super::scope::{Scope, ScopeHandle};
-use crate::pool::Account;
+use crate::raw::audit::Ticket;
 use crate::raw::slot::{Spot, View};
 
 thread_local! {
@@ -18,13 +18,19 @@ pub(super) fn scope() -> Option<Scope> {
     CURRENT.with(Spot::enter).map(Scope::entered)
 }
 
-/// Hands the account of the current request on, if it still runs. For the pools, which know of no request.
-pub(super) fn account(look: &mut dyn FnMut(&Account)) {
-    if let Some(pin) = CURRENT.with(Spot::enter) {
-        look(pin.audited());
-        // What a destructor takes while something unwinds says nothing of the request.
-        pin.leave();
-    }
+/// The ticket under which the current request is audited, if it still runs. For the pools, which know of no request.
+pub(super) fn ticket() -> Option<Ticket> {
+    Ticket::from_word(CURRENT.with(Spot::note)).or_else(begin_audit)
+}
+
+/// The first take under a tag begins the audit.
+#[cold]
+fn begin_audit() -> Option<Ticket> {
+    let pin = CURRENT.with(Spot::enter)?;
+    let ticket = content::begin_audit(&pin);
+    // What a destructor takes while something unwinds says nothing of the request.
+    pin.leave();
+    ticket
 }
 
 /// Runs `f` with `handle` as the request that [`Scope::current`] finds on this thread: for those who write their own

@@ -131,7 +131,7 @@ impl fmt::Debug for Scopes {
 
 impl Shared {
     pub(super) fn new(settings: ScopesBuilder) -> Self {
-        find_by(current::account);
+        find_by(current::ticket);
         Self {
             usage: Usage::new(settings.retained_at_most()),
             settings,

@@ -98,6 +98,7 @@ impl Model {
                 27..=29 if depth < DEEPEST => self.under(place, script, depth + 1)?,
                 30 if depth < DEEPEST => self.within(place, script, depth + 1)?,
                 31 => return Some(place % 4 == 0),
+                0..=10 if self.is_late(self.current) => {}
                 op => self.step(op, place),
             }
             self.tally.compare();
@@ -143,6 +144,12 @@ impl Model {
         ended
     }
 
+    /// Whether a request has closed and a scope keeps it. What is taken under a name for such a one is audited if the request had
+    /// taken anything under a name before, and else not: the model does without.
+    fn is_late(&self, request: Option<usize>) -> bool {
+        request.is_some_and(|at| self.requests[at].guard.is_none() && !self.requests[at].pins.is_empty())
+    }
+
     /// The request that a take is audited for.
     fn audited(&self, request: Option<usize>) -> Option<usize> {
         request.filter(|&at| self.requests[at].guard.is_some())
@@ -180,6 +187,9 @@ impl Model {
         let Numbered { pool, number } = &self.pools[place % 2];
         let (tag, number) = ((place % 3 > 0).then_some(place % TAGS.len()), *number);
         let request = (place / 2).checked_rem(self.requests.len());
+        if self.is_late(request) {
+            return;
+        }
         let mut handle = request.map(|at| self.requests[at].handle.clone());
         let mut take = || with_current(&mut handle, || pool.get());
         let take = || if let Some(tag) = tag { tagged(TAGS[tag], take) } else { take() };

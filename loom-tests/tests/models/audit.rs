@@ -23,10 +23,10 @@ fn a_return_against_the_end() {
     model("audit::a_return_against_the_end", &["in time", "out"], 3, |outcomes| {
         let audits = Arc::new(Audits::new());
         let ticket = audits.begin().unwrap();
-        assert!(audits.take(ticket, TAG, POOL));
+        let receipt = audits.take(ticket, TAG, POOL).unwrap();
         let back = {
             let audits = Arc::clone(&audits);
-            thread::spawn(move || audits.back(ticket, TAG, POOL))
+            thread::spawn(move || audits.back(receipt))
         };
         let out = ended(&audits, ticket);
         let in_time = back.join().unwrap();
@@ -40,16 +40,41 @@ fn a_late_return_leaves_the_next_request_alone() {
     model("audit::a_late_return_leaves_the_next_request_alone", &["in time", "late"], 3, |outcomes| {
         let audits = Arc::new(Audits::new());
         let first = audits.begin().unwrap();
-        assert!(audits.take(first, TAG, POOL));
+        let receipt = audits.take(first, TAG, POOL).unwrap();
         let back = {
             let audits = Arc::clone(&audits);
-            thread::spawn(move || audits.back(first, TAG, POOL))
+            thread::spawn(move || audits.back(receipt))
         };
         ended(&audits, first);
         let next = audits.begin().expect("the only block is free again");
-        assert!(audits.take(next, TAG, POOL));
+        assert!(audits.take(next, TAG, POOL).is_some());
         assert_eq!(ended(&audits, next), 1, "its own is out");
         outcomes.note(if back.join().unwrap() { "in time" } else { "late" });
+    });
+}
+
+#[test]
+fn a_late_take_leaves_the_next_request_alone() {
+    model("audit::a_late_take_leaves_the_next_request_alone", &["in time", "late", "refused"], 3, |outcomes| {
+        let audits = Arc::new(Audits::new());
+        let first = audits.begin().unwrap();
+        let take = {
+            let audits = Arc::clone(&audits);
+            thread::spawn(move || audits.take(first, TAG, POOL))
+        };
+        let out_in_time = ended(&audits, first);
+        let next = audits.begin().expect("the only block is free again");
+        let receipt = audits.take(next, TAG, POOL).expect("what came late makes room");
+        assert!(audits.take(next, TAG, POOL).is_some());
+        assert!(audits.back(receipt), "one of its own");
+        assert_eq!(ended(&audits, next), 1, "the other one is out");
+        let late = take.join().unwrap();
+        assert!(out_in_time == 0 || late.is_some(), "who is told as out has a receipt");
+        outcomes.note(match (out_in_time, late) {
+            (0, None) => "refused",
+            (0, Some(_)) => "late",
+            _ => "in time",
+        });
     });
 }
 
@@ -58,7 +83,7 @@ fn two_threads_of_a_request_count_together() {
     model("audit::two_threads_of_a_request_count_together", &["both"], 3, |outcomes| {
         let audits = Arc::new(Audits::new());
         let ticket = audits.begin().unwrap();
-        let take = move |audits: &Audits| u64::from(audits.take(ticket, TAG, POOL));
+        let take = move |audits: &Audits| u64::from(audits.take(ticket, TAG, POOL).is_some());
         let other = {
             let audits = Arc::clone(&audits);
             thread::spawn(move || take(&audits))

@@ -54,8 +54,9 @@ impl<T> Lent<T> {
     }
 
     /// What judges it when nobody watches.
+    #[inline]
     pub(super) fn judge_of_home(&self) -> JudgeBy<T> {
-        self.home.hooks.judge_by()
+        self.home.judge
     }
 }
 
@@ -173,9 +174,14 @@ pub(crate) fn give_back_fixed<T: Send + 'static>(node: Box<Node<T>>) {
     if (node.payload.charge as isize) > 0 { put(node) } else { give_back_slow(node) }
 }
 
-/// What is as good as new is so in a panic too.
+/// What is as good as new is so in a panic too. Once a mark is settled, a node with a place has nothing else to settle.
 #[cold]
-fn give_back_slow<T: Send + 'static>(node: Box<Node<T>>) {
+fn give_back_slow<T: Send + 'static>(mut node: Box<Node<T>>) {
+    if node.payload.settle_short() { put(node) } else { give_back_judged(node) }
+}
+
+#[cold]
+fn give_back_judged<T: Send + 'static>(node: Box<Node<T>>) {
     node.go_home(false);
 }
 

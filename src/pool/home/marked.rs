@@ -18,7 +18,7 @@ use crate::pool::audit;
 use crate::pool::books::{self, Event};
 use crate::pool::hooks::Judged;
 use crate::pool::records::{self, Taken, Why};
-use crate::raw::audit::Ticket;
+use crate::raw::audit::Receipt;
 use crate::raw::lease::Lease;
 use crate::raw::unwind::caught;
 use crate::raw::watch::{self, Tag};
@@ -55,66 +55,106 @@ impl Mark {
         self.flags != 0
     }
 
+    #[inline]
     fn kept(tag: u16) -> Self {
         Self { flags: KEPT, tag: tag.to_ne_bytes(), ..Self::default() }
     }
 
+    #[inline]
     fn tag(self) -> u16 {
         u16::from_ne_bytes(self.tag)
     }
 
     /// The tag that keeps it.
+    #[inline]
     fn kept_by(self) -> Option<u16> {
         (self.flags & KEPT != 0).then(|| self.tag())
     }
 }
 
-/// Settles the mark, then judges as the pool does.
+/// Settles the mark, then judges as the pool does. Whatever is rare is called last: so nothing is kept across a call.
 extern "C" fn by_mark<T>(lent: &mut Lent<T>) -> Judged {
+    if lent.settle_short() { (lent.judge)(lent) } else { by_mark_slow(lent) }
+}
+
+#[cold]
+extern "C" fn by_mark_slow<T>(lent: &mut Lent<T>) -> Judged {
     lent.settle(Event::Back);
     (lent.judge)(lent)
 }
 
 impl<T: Send + 'static> Home<T> {
+    /// An idle node that this thread has at hand, where it takes under a name and is watched for nothing else: the short way
+    /// of those.
+    #[inline]
+    pub(crate) fn take_under(&self, tag: &Tag) -> Option<Lease<Node<T>>> {
+        let mut lease = Lease::new(self.tiers.take_at_hand_here()?);
+        self.mark(&mut lease.payload, Some(tag), |_, _| false);
+        Some(lease)
+    }
+
     /// Marks a lease that this thread has taken while its takes are watched.
     #[cold]
     pub(crate) fn noted(&self, mut lease: Lease<Node<T>>, site: &'static Location<'static>) -> Lease<Node<T>> {
         let (tag, why) = (watch::named(), records::wanted());
         if tag.is_some() || why.is_some() {
-            self.mark(&mut lease.payload, tag, why, site);
+            let name = tag.map_or("", Tag::name);
+            self.mark(&mut lease.payload, tag, |lent, bytes| {
+                why.is_some_and(|why| self.record(lent, why, bytes, name, site))
+            });
         }
         watch::rest();
         lease
     }
 
-    fn mark(&self, lent: &mut Lent<T>, tag: Option<&Tag>, why: Option<Why>, site: &'static Location<'static>) {
-        // A charge of a quarter of the address space has no room for a mark.
-        if lent.charge & BITS != 0 {
+    /// Marks a lease. `record` puts it on record, if it is to be there, and is told its bytes.
+    #[inline]
+    fn mark(&self, lent: &mut Lent<T>, tag: Option<&Tag>, record: impl FnOnce(&Lent<T>, usize) -> bool) {
+        let has_place = lent.charge != UNCHARGED && lent.charge & BITS == 0;
+        if !has_place && !self.mark_unplaced(lent) {
             return;
-        }
-        if lent.charge == UNCHARGED {
-            // The charge of what has no place says nothing. A panic while measuring leaves the node itself.
-            let bytes = caught(|| self.measure(lent.value())).unwrap_or(size_of::<Node<T>>());
-            lent.charge = UNPLACED | bytes.min(!BITS);
         }
         let bytes = lent.charge & !BITS;
         let mut mark = lent.mark;
         if let Some(tag) = tag {
             books::take(tag.number(), mark.kept_by(), bytes);
-            let audit = audit::taken(tag.number(), self.id).map_or(0, Ticket::word).to_ne_bytes();
+            let audit = audit::taken(tag.number(), self.id).map_or(0, Receipt::word).to_ne_bytes();
             mark = Mark { flags: 0, tag: tag.number().to_ne_bytes(), audit };
         }
         mark.flags |= MARKED;
-        if let Some(why) = why {
-            let pool = (self.settings.name, self.settings.class_bytes as u64);
-            let taken = Taken { pool, bytes, tag: tag.map_or("", Tag::name), site };
-            if records::add(lent.address(), why, taken) {
-                mark.flags |= RECORDED;
-            }
+        if record(lent, bytes) {
+            mark.flags |= RECORDED;
         }
         lent.charge |= MARK;
         lent.mark = mark;
         lent.judge = by_mark;
+    }
+
+    /// Measures what has no place, whose charge says nothing. `false` where there is no room for a mark: in a charge of a
+    /// quarter of the address space.
+    #[cold]
+    fn mark_unplaced(&self, lent: &mut Lent<T>) -> bool {
+        if lent.charge != UNCHARGED {
+            return false;
+        }
+        // A panic while measuring leaves the node itself.
+        let bytes = caught(|| self.measure(lent.value())).unwrap_or(size_of::<Node<T>>());
+        lent.charge = UNPLACED | bytes.min(!BITS);
+        true
+    }
+
+    /// Puts a lease on record, if there is room.
+    #[cold]
+    fn record(
+        &self,
+        lent: &Lent<T>,
+        why: Why,
+        bytes: usize,
+        tag: &'static str,
+        site: &'static Location<'static>,
+    ) -> bool {
+        let pool = (self.settings.name, self.settings.class_bytes as u64);
+        records::add(lent.address(), why, Taken { pool, bytes, tag, site })
     }
 }
 
@@ -138,8 +178,27 @@ impl<T> Lent<T> {
         }
     }
 
+    /// Ends what a mark began, where a value with a place comes back from a lease that has a tag and is not on record. `false`
+    /// where it is otherwise, or this thread has not counted the tag before: nothing is changed then. It calls nobody.
+    #[inline(always)]
+    pub(super) fn settle_short(&mut self) -> bool {
+        let mark = self.mark;
+        let Some(counters) = books::at_hand(mark.tag()) else { return false };
+        if mark.flags != MARKED || mark.tag() == 0 || self.charge & UNPLACED != 0 {
+            return false;
+        }
+        self.mark = Mark::kept(mark.tag());
+        self.judge = self.judge_of_home();
+        self.charge &= !BITS;
+        counters.count(Event::Back, self.charge);
+        if let Some(receipt) = Receipt::from_word(u32::from_ne_bytes(mark.audit)) {
+            audit::back(receipt);
+        }
+        true
+    }
+
     #[cold]
-    fn settle(&mut self, event: Event) {
+    pub(super) fn settle(&mut self, event: Event) {
         let mark = core::mem::take(&mut self.mark);
         self.judge = self.judge_of_home();
         let bytes = self.charge & !BITS;
@@ -158,11 +217,12 @@ impl<T> Lent<T> {
         books::count(tag, event, bytes);
         if event == Event::Back {
             self.mark = Mark::kept(tag);
-            // What has no place is charged nothing yet.
-            self.recount(bytes);
+            if self.charge == UNCHARGED {
+                books::recount(tag, bytes, UNCHARGED);
+            }
         }
-        if let Some(ticket) = Ticket::from_word(u32::from_ne_bytes(mark.audit)) {
-            audit::back(ticket, tag, self.home().id);
+        if let Some(receipt) = Receipt::from_word(u32::from_ne_bytes(mark.audit)) {
+            audit::back(receipt);
         }
     }
 

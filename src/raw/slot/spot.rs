@@ -12,8 +12,8 @@ use std::thread::LocalKey;
 
 /// A handle on loan, which counts nothing: its lender keeps the slot.
 pub struct View<'a, C> {
-    slot: &'a Arc<Slot<C>>,
-    generation: u32,
+    pub(super) slot: &'a Arc<Slot<C>>,
+    pub(super) generation: u32,
 }
 
 impl<C: Recycle> Owner<C> {
@@ -56,12 +56,19 @@ impl<C> Spot<C> {
     }
 }
 
+impl<C> Spot<C> {
+    /// Looks at what is noted, if anything is.
+    #[inline]
+    pub(super) fn look<R>(&self, look: impl FnOnce(&View<'_, C>) -> R) -> Option<R> {
+        // SAFETY: by (a) it is still borrowed.
+        Some(look(unsafe { self.0.get()?.as_ref() }))
+    }
+}
+
 impl<C: Recycle> Spot<C> {
     /// Adds a strong pin to what is noted, if its generation still runs and is not closed.
     pub fn enter(&self) -> Option<Pin<C>> {
-        // SAFETY: by (a) it is still borrowed.
-        let view = unsafe { self.0.get()?.as_ref() };
-        pin(view.slot, view.generation)
+        self.look(|view| pin(view.slot, view.generation)).flatten()
     }
 }
 
