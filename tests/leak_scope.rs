@@ -31,6 +31,18 @@ fn a_scope_names_each_lease_that_is_out() {
 }
 
 #[test]
+fn try_get_names_its_caller() {
+    let pool = Pool::new(String::new);
+    drop(pool.get());
+    let leaks = LeakScope::enter();
+    let kept = pool.try_get().expect("an idle one");
+    let line = line!() - 1;
+    let text = said(leaks).expect("one is out");
+    assert!(text.contains(&format!("taken at {}:{line}:", file!())), "{text}");
+    drop(kept);
+}
+
+#[test]
 fn what_is_back_before_the_end_is_no_leak_wherever_it_came_back() {
     let (pool, buffers) = (Pool::new(String::new), BufferPool::new());
     let leaks = LeakScope::enter();
