@@ -41,21 +41,26 @@ fn tried(what: &str, arena: &mut Arena<'_>) {
     }
 }
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let way = arguments.next().unwrap_or_else(|| "arena".to_owned());
-    let what = arguments.next().unwrap_or_else(|| "value".to_owned());
-    let count: usize = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(10_000);
+/// What makes so many allocations of this kind in this way.
+pub(crate) fn allocations<'w>(way: &'w str, what: &'w str) -> Box<dyn FnMut(u64) + 'w> {
     let (scopes, mut bump) = (Scopes::new(), Bump::new());
-    for _ in 0..count / CHUNK {
+    let mut chunk = move || {
         if way == "bump" {
-            in_bump(&what, &bump);
+            in_bump(what, &bump);
             bump.reset();
-            continue;
+            return;
         }
         let request = scopes.begin();
         let scope = request.scope();
         let mut arena = scope.arena();
-        if way == "try" { tried(&what, &mut arena) } else { in_arena(&what, &mut arena) }
-    }
+        if way == "try" { tried(what, &mut arena) } else { in_arena(what, &mut arena) }
+    };
+    Box::new(move |count| (0..count / CHUNK as u64).for_each(|_| chunk()))
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mut word = |default: &str| arguments.next().unwrap_or_else(|| default.to_owned());
+    let (way, what) = (word("arena"), word("value"));
+    allocations(&way, &what)(word("10000").parse().expect("a number of allocations"));
 }

@@ -75,10 +75,8 @@ async fn handler(request: u64) -> Result<u64, Infallible> {
     Ok(black_box(request))
 }
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let way = arguments.next().unwrap_or_else(|| "five".to_owned());
-    let requests: u64 = arguments.next().and_then(|requests| requests.parse().ok()).unwrap_or(1000);
+/// What does so many requests in this way.
+pub(crate) fn requests(way: &str) -> Box<dyn FnMut(u64)> {
     let none = Chain::new().runner::<u64, u64>();
     let five = Chain::new().with(Count).with(Count).with(Count).with(Count).with(Count).runner();
     let idle = Chain::new().with(Idle).with(Idle).with(Idle).with(Idle).with(Idle).runner();
@@ -87,20 +85,28 @@ fn main() {
     let mut chosen = DynChain::default();
     (0..5).for_each(|_| _ = chosen.push(Count));
     let chosen = chosen.runner();
-    let one: &dyn Fn(Scope) -> u64 = match way.as_str() {
-        "scope" => &|_| black_box(7),
-        "none" => &|scope| none.run(&scope, black_box(7), black_box),
-        "five" => &|scope| five.run(&scope, black_box(7), black_box),
-        "idle" => &|scope| idle.run(&scope, black_box(7), black_box),
-        "dyn" => &|scope| chosen.run(&scope, black_box(7), black_box),
-        _ => &|scope| {
+    let one: Box<dyn Fn(Scope) -> u64> = match way {
+        "scope" => Box::new(|_| black_box(7)),
+        "none" => Box::new(move |scope| none.run(&scope, black_box(7), black_box)),
+        "five" => Box::new(move |scope| five.run(&scope, black_box(7), black_box)),
+        "idle" => Box::new(move |scope| idle.run(&scope, black_box(7), black_box)),
+        "dyn" => Box::new(move |scope| chosen.run(&scope, black_box(7), black_box)),
+        _ => Box::new(move |scope| {
             let answer = pin!(around.run(scope, black_box(7), handler)).poll(&mut Context::from_waker(Waker::noop()));
             u64::from(answer.is_ready())
-        },
+        }),
     };
     let scopes = Scopes::new();
-    for _ in 0..requests {
-        let request = scopes.begin();
-        black_box(one(request.scope()));
-    }
+    Box::new(move |requests| {
+        for _ in 0..requests {
+            let request = scopes.begin();
+            black_box(one(request.scope()));
+        }
+    })
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let way = arguments.next().unwrap_or_else(|| "five".to_owned());
+    requests(&way)(arguments.next().and_then(|requests| requests.parse().ok()).unwrap_or(1000));
 }

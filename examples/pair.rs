@@ -96,21 +96,25 @@ fn starved(pool: &Pool<Vec<u8>>, out: &mut Vec<Pooled<Vec<u8>>>) {
     out.clear();
 }
 
+/// What does so many pairs in this way.
+pub(crate) fn pairs(way: &str) -> Box<dyn FnMut(u64)> {
+    let pool = Pool::builder().full_fence(way == "full_fence").build(|| Vec::with_capacity(ROOM));
+    let objects = Pool::new(Object::new);
+    match way {
+        "stack" => Box::new(|pairs| (0..pairs).for_each(|_| stacked())),
+        "object_stack" => Box::new(|pairs| (0..pairs).for_each(|_| object_stacked())),
+        "crossing" => Box::new(move |pairs| crossed(&pool, pairs)),
+        "starved" => {
+            let mut out = Vec::with_capacity(100);
+            Box::new(move |pairs| (0..pairs).for_each(|_| starved(&pool, &mut out)))
+        }
+        "object" => Box::new(move |pairs| (0..pairs).for_each(|_| mark(&mut objects.get()))),
+        _ => Box::new(move |pairs| (0..pairs).for_each(|_| write(&mut pool.get()))),
+    }
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let way = arguments.next().unwrap_or_else(|| "pool".to_owned());
-    let pairs: u64 = arguments.next().and_then(|pairs| pairs.parse().ok()).unwrap_or(1000);
-    let pool = Pool::builder().full_fence(way == "full_fence").build(|| Vec::with_capacity(ROOM));
-    let objects = Pool::new(Object::new);
-    match way.as_str() {
-        "stack" => (0..pairs).for_each(|_| stacked()),
-        "object_stack" => (0..pairs).for_each(|_| object_stacked()),
-        "crossing" => crossed(&pool, pairs),
-        "starved" => {
-            let mut out = Vec::with_capacity(100);
-            (0..pairs).for_each(|_| starved(&pool, &mut out));
-        }
-        "object" => (0..pairs).for_each(|_| mark(&mut objects.get())),
-        _ => (0..pairs).for_each(|_| write(&mut pool.get())),
-    }
+    pairs(&way)(arguments.next().and_then(|pairs| pairs.parse().ok()).unwrap_or(1000));
 }

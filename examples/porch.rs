@@ -27,9 +27,12 @@ use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::{Future, poll_fn};
 use std::hint::black_box;
+use std::task::Poll;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tower::Layer;
 
@@ -79,7 +82,7 @@ fn hello() -> Response<Full<Bytes>> {
 }
 
 /// Sends so many requests, each after the response to the last.
-async fn client(mut stream: DuplexStream, requests: u64) {
+async fn client(stream: &mut DuplexStream, requests: u64) {
     let mut response = [0; 1024];
     for _ in 0..requests {
         stream.write_all(REQUEST).await.expect("sent");
@@ -90,51 +93,69 @@ async fn client(mut stream: DuplexStream, requests: u64) {
     }
 }
 
-async fn serve<S, B>(service: S, requests: u64)
+/// One connection, served as long as its client asks.
+fn serve<S, B>(service: S) -> Box<dyn FnMut(u64)>
 where
-    S: HttpService<Incoming, ResBody = B, Error: Into<Box<dyn Error + Send + Sync>>>,
+    S: HttpService<Incoming, ResBody = B, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
     B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
 {
-    let (client_end, server_end) = tokio::io::duplex(64 << 10);
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(server_end), service);
-    let (served, ()) = tokio::join!(connection, client(client_end, requests));
-    served.expect("served");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (mut client_end, server_end) = tokio::io::duplex(64 << 10);
+    let mut connection = Box::pin(http1::Builder::new().serve_connection(TokioIo::new(server_end), service));
+    Box::new(move |requests| {
+        // The connection stays for the next requests, so it does not end when its client has all answers.
+        let is_done = Cell::new(false);
+        let served = poll_fn(|context| match connection.as_mut().poll(context) {
+            Poll::Pending if !is_done.get() => Poll::Pending,
+            _ => Poll::Ready(()),
+        });
+        let asked = async {
+            client(&mut client_end, requests).await;
+            is_done.set(true);
+            // So that it is looked at once more.
+            tokio::task::yield_now().await;
+        };
+        runtime.block_on(async { tokio::join!(served, asked) });
+    })
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let way = arguments.first().map_or("wrapped", String::as_str);
-    let number = |at: usize, default| arguments.get(at).and_then(|number| number.parse().ok()).unwrap_or(default);
-    let (values, requests): (u64, u64) = (number(1, 0), number(2, 1000));
+/// What does so many requests in this way, with so many values in each.
+pub(crate) fn requests(way: &str, values: u64) -> Box<dyn FnMut(u64)> {
     let scopes = Scopes::new();
-    let _detector = matches!(way, "watched" | "tagged").then(LeakDetector::new);
-    let pools = &Pools { texts: Pool::new(String::new), buffers: BufferPool::new() };
+    let pools: &Pools = Box::leak(Box::new(Pools { texts: Pool::new(String::new), buffers: BufferPool::new() }));
     let on_heap = Router::new().route("/", get(move || async move { (boxed(values), "hello").1 }));
     let router = Router::new().route("/", get(move || async move { (in_arena(values), "hello").1 }));
     match way {
         "bare" => {
             let answer = move |_: Request<Incoming>| async move { (boxed(values), Ok::<_, Infallible>(hello())).1 };
-            serve(service_fn(answer), requests).await;
+            serve(service_fn(answer))
         }
         "wrapped" | "watched" => {
             let answer = move |_: Request<Incoming>| async move { (in_arena(values), Ok::<_, Infallible>(hello())).1 };
-            serve(service_fn(move |request| wrap(&scopes, request, answer)), requests).await;
+            serve(service_fn(move |request| wrap(&scopes, request, answer)))
         }
         "leased" => {
             let lease = move || lease_two(pools);
             let answer =
                 move |_: Request<Incoming>| async move { (lease(), in_arena(values), Ok::<_, Infallible>(hello())).2 };
-            serve(service_fn(move |request| wrap(&scopes, request, answer)), requests).await;
+            serve(service_fn(move |request| wrap(&scopes, request, answer)))
         }
         "tagged" => {
             let lease = move || tagged("interceptor", || lease_two(pools));
             let answer =
                 move |_: Request<Incoming>| async move { (lease(), in_arena(values), Ok::<_, Infallible>(hello())).2 };
-            serve(service_fn(move |request| wrap(&scopes, request, answer)), requests).await;
+            serve(service_fn(move |request| wrap(&scopes, request, answer)))
         }
-        "axum" => serve(TowerToHyperService::new(on_heap), requests).await,
-        "axum-layer" => serve(TowerToHyperService::new(router.layer(ScopeLayer::with(scopes))), requests).await,
-        _ => serve(TowerToHyperService::new(ScopeLayer::with(scopes).layer(router)), requests).await,
+        "axum" => serve(TowerToHyperService::new(on_heap)),
+        "axum-layer" => serve(TowerToHyperService::new(router.layer(ScopeLayer::with(scopes)))),
+        _ => serve(TowerToHyperService::new(ScopeLayer::with(scopes).layer(router))),
     }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let way = arguments.first().map_or("wrapped", String::as_str);
+    let number = |at: usize, default| arguments.get(at).and_then(|number| number.parse().ok()).unwrap_or(default);
+    let _detector = matches!(way, "watched" | "tagged").then(LeakDetector::new);
+    requests(way, number(1, 0))(number(2, 1000));
 }

@@ -26,21 +26,25 @@ fn small(scopes: &Scopes, pool: &Pool<String>) {
     scope.on_end(|ending| _ = black_box(ending.outcome()));
 }
 
+/// What does so many requests in this way.
+pub(crate) fn requests(way: &str) -> Box<dyn FnMut(u64)> {
+    let (scopes, pool, mixed) = (Scopes::new(), Pool::new(String::new), Mixed::new());
+    let one: Box<dyn Fn()> = match way {
+        // What the counting itself takes.
+        "nothing" => Box::new(move || _ = black_box(&scopes)),
+        "empty" => Box::new(move || drop(black_box(scopes.begin()))),
+        "scope" => Box::new(move || drop(black_box(scopes.begin()).scope())),
+        "small" => Box::new(move || small(&scopes, &pool)),
+        "mixed" => Box::new(move || mixed.in_scope(&scopes)),
+        "bump" => Box::new(move || mixed.in_kept_bump()),
+        "block" => Box::new(move || mixed.in_fixed_block()),
+        _ => Box::new(move || mixed.on_heap()),
+    };
+    Box::new(move |requests| (0..requests).for_each(|_| one()))
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let way = arguments.next().unwrap_or_else(|| "empty".to_owned());
-    let requests: u64 = arguments.next().and_then(|requests| requests.parse().ok()).unwrap_or(1000);
-    let (scopes, pool, mixed) = (Scopes::new(), Pool::new(String::new), Mixed::new());
-    let one: &dyn Fn() = match way.as_str() {
-        // What the counting itself takes.
-        "nothing" => &|| _ = black_box(&scopes),
-        "empty" => &|| drop(black_box(scopes.begin())),
-        "scope" => &|| drop(black_box(scopes.begin()).scope()),
-        "small" => &|| small(&scopes, &pool),
-        "mixed" => &|| mixed.in_scope(&scopes),
-        "bump" => &|| mixed.in_kept_bump(),
-        "block" => &|| mixed.in_fixed_block(),
-        _ => &|| mixed.on_heap(),
-    };
-    (0..requests).for_each(|_| one());
+    requests(&way)(arguments.next().and_then(|requests| requests.parse().ok()).unwrap_or(1000));
 }

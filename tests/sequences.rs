@@ -1,5 +1,7 @@
 //! Sequences of operations against slow reference models. The fuzz targets run the same models, for longer.
 
+#[path = "sequences/audit.rs"]
+mod audit;
 #[path = "sequences/buffer.rs"]
 mod buffer;
 #[path = "sequences/pool.rs"]
@@ -43,6 +45,11 @@ proptest::proptest! {
     #[test]
     fn requests_end_as_their_model_foretells(script in vec(any::<u8>(), 0..LENGTH)) {
         scope::run(&script);
+    }
+
+    #[test]
+    fn requests_leave_out_what_their_model_foretells(script in vec(any::<u8>(), 0..LENGTH)) {
+        audit::run(&script);
     }
 
     #[test]

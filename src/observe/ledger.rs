@@ -139,7 +139,8 @@ impl Ledger {
     ///
     /// A request is audited for what it takes under tags while it is [current](crate::request::with_current), as it is in
     /// all that the http layer polls. What still is with a scope that outlived its guard is not out: it is looked at when
-    /// everything that the request owns was given back. A response frame that the server has not written yet is out.
+    /// everything that the request owns was given back. A response frame that the server has not written yet is out. What such a late scope's
+    /// request takes under a tag is audited if it had taken something under one before its guard was gone.
     pub fn each_imbalance(&self, look: impl FnMut(&Imbalance)) {
         each_imbalance(look);
     }

@@ -7,12 +7,9 @@
 //! up. Blocks are made when a thread first counts a tag of theirs, and stay. Names are interned once and stay too, so
 //! both are bounded; what comes later goes by the name [`OTHERS`].
 //!
-//! # Invariants
-//!
-//! (a) What came back was counted as taken before, and what is gone as back, by a chain of happens-before; so who reads what
-//!     is gone first, then what came back, and sees each by an Acquire, sees what was before it too: no sum of the books is
-//!     negative.
+//! [`counts`](crate::raw::counts) says why no sum is negative; (a) is its invariant.
 
+use crate::raw::counts::{Count, Counters, Sum, Sums};
 use crate::raw::threads::{self, THREADS};
 use crate::raw::watch::{Tag, UNTAGGED};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
@@ -71,51 +68,6 @@ fn tag_slow(name: &'static str, place: &AtomicUsize) -> &'static Tag {
 
 fn named(number: usize) -> Option<&'static Tag> {
     NAMES.get(number)?.get()
-}
-
-/// What one thread has counted under one tag, since the beginning.
-#[derive(Default)]
-pub(super) struct Counters {
-    taken: Count,
-    back: Count,
-    escaped: Count,
-    /// What was back, and is idle no more.
-    gone: Count,
-    /// Bytes by which idle values grew.
-    grown: AtomicU64,
-}
-
-/// Values, and their bytes.
-#[derive(Default)]
-struct Count {
-    values: AtomicU64,
-    bytes: AtomicU64,
-}
-
-/// Adds to a counter. `own` says that nobody else writes it.
-#[inline]
-fn add(counter: &AtomicU64, more: u64, own: bool) {
-    // Release: who sees a value that came back sees that it was taken, by (a).
-    if own {
-        counter.store(counter.load(Relaxed).wrapping_add(more), Release);
-    } else {
-        counter.fetch_add(more, Release);
-    }
-}
-
-impl Count {
-    /// Adds one value.
-    #[inline]
-    fn add(&self, bytes: usize, own: bool) {
-        add(&self.values, 1, own);
-        add(&self.bytes, bytes as u64, own);
-    }
-
-    /// Adds this to a sum.
-    fn sum(&self, sum: &mut Sum) {
-        sum.values = sum.values.wrapping_add(self.values.load(Acquire));
-        sum.bytes = sum.bytes.wrapping_add(self.bytes.load(Acquire));
-    }
 }
 
 type Blocks = [OnceLock<Box<[Counters; BLOCK]>>; TAGS / BLOCK];
@@ -225,11 +177,7 @@ fn take_slow(tag: u16, idle_of: Option<u16>, bytes: usize) {
 #[cold]
 pub(super) fn recount(tag: u16, before: usize, after: usize) {
     let (counters, own) = counters(tag);
-    if after >= before {
-        add(&counters.grown, (after - before) as u64, own);
-    } else {
-        add(&counters.gone.bytes, (before - after) as u64, own);
-    }
+    counters.recount(before, after, own);
 }
 
 /// Counts a request that ended while values of this tag were out.
@@ -251,19 +199,6 @@ impl LiveTask {
 impl Drop for LiveTask {
     fn drop(&mut self) {
         TASKS[usize::from(self.0.number())].fetch_sub(1, Relaxed);
-    }
-}
-
-/// Values and bytes, added up over all threads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sum {
-    pub(crate) values: u64,
-    pub(crate) bytes: u64,
-}
-
-impl Sum {
-    fn without(self, other: Self) -> Self {
-        Self { values: self.values.saturating_sub(other.values), bytes: self.bytes.saturating_sub(other.bytes) }
     }
 }
 
@@ -294,22 +229,13 @@ fn books_of(tag: &'static Tag) -> TagBooks {
         let threads = THREAD_BLOCKS[..reached].iter().chain([&THREAD_BLOCKS[THREADS]]);
         threads.filter_map(|blocks| blocks[number / BLOCK].get()).for_each(|block| look(&block[number % BLOCK]));
     };
-    let [mut taken, mut back, mut escaped, mut gone] = [Sum::default(); 4];
-    let mut grown = 0_u64;
-    // In this order, by (a).
-    each(&mut |counters| counters.gone.sum(&mut gone));
-    each(&mut |counters| {
-        counters.back.sum(&mut back);
-        counters.escaped.sum(&mut escaped);
-        grown = grown.wrapping_add(counters.grown.load(Acquire));
-    });
-    each(&mut |counters| counters.taken.sum(&mut taken));
+    let sums = Sums::of(each);
     TagBooks {
         name: tag.name(),
-        taken,
-        escaped,
-        outstanding: taken.without(back).without(escaped),
-        idle: Sum { bytes: back.bytes.wrapping_add(grown), ..back }.without(gone),
+        taken: sums.taken,
+        escaped: sums.escaped,
+        outstanding: sums.outstanding(),
+        idle: sums.idle(),
         imbalances: IMBALANCES[number].load(Relaxed),
         tasks: TASKS[number].load(Relaxed),
     }

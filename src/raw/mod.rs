@@ -14,6 +14,7 @@
 //! | `watch`, `sample` | whether a thread's takes are watched, and which of them are looked at |
 //! | `exit` | what is done when the process ends |
 //! | `audit` | what single requests have out, in a table of words |
+//! | `counts` | what threads count of the values under a tag, added up so that no sum is negative |
 //! | `lease` | the one owner of a node that is lent |
 //! | `shared`, `view` | a reference count inside a pooled node; parts of the bytes of one |
 //! | `segment`, `room` | bytes of which only written ones show; room filled |
@@ -32,6 +33,7 @@ pub mod boxed;
 pub mod chain;
 #[cfg(feature = "bench")]
 pub mod counting;
+pub mod counts;
 pub mod cursor;
 pub mod depot;
 pub mod exit;

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 pub(crate) use atomic::fence;
 
 /// An atomic and its ghost. The methods are those that the crate uses, named as in std.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Ghosted<A> {
     value: A,
     ghost: atomic::AtomicUsize,
@@ -92,6 +92,9 @@ impl AtomicU64 {
     }
     pub(crate) fn fetch_or(&self, value: u64, order: Ordering) -> u64 {
         self.seen().fetch_or(value, order)
+    }
+    pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
+        self.seen().fetch_add(value, order)
     }
     pub(crate) fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
         self.seen().fetch_sub(value, order)

@@ -3,6 +3,8 @@
 #[cfg(loom)]
 mod audit;
 #[cfg(loom)]
+mod counts;
+#[cfg(loom)]
 mod depot;
 #[cfg(loom)]
 mod gate;
