@@ -407,8 +407,10 @@ fn a_vector_is_deduplicated_as_the_one_on_the_heap_is() {
             ours.dedup_by_key(|number| *number / 10);
             theirs.dedup_by_key(|number| *number / 10);
             assert_eq!(ours, theirs);
-            (ours.clear(), theirs.clear());
-            (ours.extend(numbers), theirs.extend(numbers));
+            ours.clear();
+            theirs.clear();
+            ours.extend(numbers);
+            theirs.extend(numbers);
             ours.dedup();
             theirs.dedup();
             assert_eq!(ours, theirs);
@@ -434,7 +436,7 @@ fn a_string_takes_characters_of_every_length() {
         }
         assert_eq!(ours, theirs);
         ours.extend("\u{e4}\u{20ac}b".chars());
-        theirs.extend("\u{e4}\u{20ac}b".chars());
+        theirs.push_str("\u{e4}\u{20ac}b");
         assert_eq!(&*ours.into_str(), theirs);
     });
 }

@@ -262,6 +262,7 @@ impl ArenaString<'_, '_> {
     /// # Errors
     ///
     /// [`ArenaFull`].
+    #[inline]
     pub fn try_push(&mut self, character: char) -> Result<(), ArenaFull> {
         self.try_push_str(character.encode_utf8(&mut [0; 4]))
     }

@@ -113,8 +113,9 @@ impl<'s, T> ArenaVec<'_, 's, T> {
     /// [`dedup`](Self::dedup) for items that `are_same` says are, of an item and the last one that is kept, in this order. When it
     /// panics, all items stay, those that it had refused behind others.
     pub fn dedup_by(&mut self, mut are_same: impl FnMut(&mut T, &mut T) -> bool) {
-        let mut kept = self.len().min(1);
-        for at in kept..self.len() {
+        // The first one, if there is one.
+        let mut kept = 1;
+        for at in 1..self.len() {
             let (before, behind) = self.split_at_mut(at);
             if !are_same(&mut behind[0], &mut before[kept - 1]) {
                 self.swap(kept, at);
