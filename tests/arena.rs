@@ -397,6 +397,51 @@ fn a_vector_does_what_the_one_on_the_heap_does() {
 }
 
 #[test]
+fn a_vector_is_deduplicated_as_the_one_on_the_heap_is() {
+    roomy(|scope| {
+        let mut arena = scope.arena();
+        for numbers in [&[][..], &[7], &[7, 7], &[1, 1, 2, 2, 2, 1, 3, 3], &[10, 11, 12, 25, 26, 13]] {
+            let mut ours = arena.vec::<i32>(0);
+            ours.extend(numbers);
+            let mut theirs = numbers.to_vec();
+            ours.dedup_by_key(|number| *number / 10);
+            theirs.dedup_by_key(|number| *number / 10);
+            assert_eq!(ours, theirs);
+            ours.clear();
+            theirs.clear();
+            ours.extend(numbers);
+            theirs.extend(numbers);
+            ours.dedup();
+            theirs.dedup();
+            assert_eq!(ours, theirs);
+            let (mut pairs, mut same) = (Vec::new(), Vec::new());
+            ours.dedup_by(|item, before| (pairs.push((*item, *before)), *item < *before).1);
+            theirs.dedup_by(|item, before| (same.push((*item, *before)), *item < *before).1);
+            assert_eq!((&*ours, pairs), (&*theirs, same));
+        }
+    });
+}
+
+#[test]
+fn a_string_takes_characters_of_every_length() {
+    roomy(|scope| {
+        let mut arena = scope.arena();
+        let (mut ours, mut theirs) = (arena.string(0), String::new());
+        for number in 0..2_000_u32 {
+            for character in ['a', '\x7f', '\u{80}', '\u{ff}', '\u{100}', '\u{800}', '\u{10ffff}'] {
+                let character = if number % 7 == 0 { character } else { 'x' };
+                ours.push(character);
+                theirs.push(character);
+            }
+        }
+        assert_eq!(ours, theirs);
+        ours.extend("\u{e4}\u{20ac}b".chars());
+        theirs.push_str("\u{e4}\u{20ac}b");
+        assert_eq!(&*ours.into_str(), theirs);
+    });
+}
+
+#[test]
 fn a_vector_out_of_range_panics_and_stays_whole() {
     roomy(|scope| {
         let mut arena = scope.arena();
@@ -407,6 +452,10 @@ fn a_vector_out_of_range_panics_and_stays_whole() {
         assert!(catch_unwind(AssertUnwindSafe(|| list.insert(4, 9))).is_err());
         let seen = catch_unwind(AssertUnwindSafe(|| {
             list.retain(|number| if *number == 3 { panic!("in the middle") } else { *number == 2 });
+        }));
+        assert!(seen.is_err());
+        let seen = catch_unwind(AssertUnwindSafe(|| {
+            list.dedup_by(|number, _| if *number == 3 { panic!("in the middle") } else { true });
         }));
         assert!(seen.is_err());
         list.sort_unstable();

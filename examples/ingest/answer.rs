@@ -7,12 +7,11 @@ use crate::summary::{Number, Range, Summary};
 use crate::table::{Memory, Node, Table};
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::fmt;
-use std::marker::PhantomData;
 
 /// Longest strings are shown up to this many bytes: a document may be one string of 16 MiB.
 const SHOWN: usize = 80;
 
-impl<'m, M: Memory<'m>> Summary<M> {
+impl<'m, M: Memory> Summary<'m, M> {
     /// About as many bytes as this takes as JSON.
     pub fn expected_json(&self) -> usize {
         256 + 96 * self.table.nodes().len()
@@ -20,49 +19,44 @@ impl<'m, M: Memory<'m>> Summary<M> {
 
     /// This summary, ready to be serialised.
     pub fn json(&self) -> Json<'_, 'm, M> {
-        Json { summary: self, body: PhantomData }
+        Json { summary: self }
     }
 }
 
 /// A summary as JSON.
 pub struct Json<'x, 'm, M> {
-    summary: &'x Summary<M>,
-    body: PhantomData<&'m ()>,
+    summary: &'x Summary<'m, M>,
 }
 
-impl<'m, M: Memory<'m>> Serialize for Json<'_, 'm, M> {
+impl<M: Memory> Serialize for Json<'_, '_, M> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut json = serializer.serialize_struct("Summary", 5)?;
         json.serialize_field("bytes", &self.summary.bytes)?;
         json.serialize_field("values", &self.summary.values)?;
         json.serialize_field("paths", &self.summary.table.nodes().len())?;
         json.serialize_field("skipped", &self.summary.skipped)?;
-        json.serialize_field("fields", &Fields(&self.summary.table, PhantomData))?;
+        json.serialize_field("fields", &Fields(&self.summary.table))?;
         json.end()
     }
 }
 
-struct Fields<'x, 'm, M>(&'x Table<M>, PhantomData<&'m ()>);
+struct Fields<'x, 'm, M>(&'x Table<'m, M>);
 
-impl<'m, M: Memory<'m>> Serialize for Fields<'_, 'm, M> {
+impl<M: Memory> Serialize for Fields<'_, '_, M> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.nodes().iter().map(|node| Field { table: self.0, node, body: PhantomData }))
+        serializer.collect_seq(self.0.nodes().iter().map(|node| Field { table: self.0, node }))
     }
 }
 
-struct Field<'x, 'm, M: Memory<'m>> {
-    table: &'x Table<M>,
-    node: &'x Node<M::Text>,
-    body: PhantomData<&'m ()>,
+struct Field<'x, 'm, M> {
+    table: &'x Table<'m, M>,
+    node: &'x Node,
 }
 
-impl<'m, M: Memory<'m>> Serialize for Field<'_, 'm, M> {
+impl<M: Memory> Serialize for Field<'_, '_, M> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut json = serializer.serialize_map(None)?;
-        json.serialize_entry(
-            "path",
-            &format_args!("{}", Path { table: self.table, node: self.node, body: PhantomData }),
-        )?;
+        json.serialize_entry("path", &format_args!("{}", Path { table: self.table, node: self.node }))?;
         json.serialize_entry("count", &self.node.count)?;
         json.serialize_entry("types", &Types(self.node))?;
         if let Some(range) = self.table.range(self.node) {
@@ -75,9 +69,9 @@ impl<'m, M: Memory<'m>> Serialize for Field<'_, 'm, M> {
     }
 }
 
-struct Types<'x, T>(&'x Node<T>);
+struct Types<'x>(&'x Node);
 
-impl<T> Serialize for Types<'_, T> {
+impl Serialize for Types<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.kinds.names())
     }
@@ -124,19 +118,18 @@ impl Serialize for Number {
 
 /// The path of a node, written as `$.packages[].name`; a key that is no plain word stands as `["a key"]`. As deep as
 /// `serde_json` lets a document be, 128 levels.
-struct Path<'x, 'm, M: Memory<'m>> {
-    table: &'x Table<M>,
-    node: &'x Node<M::Text>,
-    body: PhantomData<&'m ()>,
+struct Path<'x, 'm, M> {
+    table: &'x Table<'m, M>,
+    node: &'x Node,
 }
 
-impl<'m, M: Memory<'m>> fmt::Display for Path<'_, 'm, M> {
+impl<M: Memory> fmt::Display for Path<'_, '_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if std::ptr::eq(self.node, &self.table.nodes()[0]) {
             return f.write_str("$");
         }
         let parent = &self.table.nodes()[self.node.parent as usize];
-        Path { table: self.table, node: parent, body: PhantomData }.fmt(f)?;
+        Path { table: self.table, node: parent }.fmt(f)?;
         match self.node.name {
             None => f.write_str("[]"),
             Some(name) => write_name(self.table.read(name), f),

@@ -52,8 +52,9 @@ async fn ingest(scope: Scope, State(limit): State<usize>, body: Body) -> Respons
         Err(error) => return refused(&error),
     };
     let body = collected.contiguous();
-    let (mut nodes, mut rest) = (scope.arena(), scope.arena());
-    let summary = match Summary::of(body, InArena::new(expected_paths(body), &mut nodes, &mut rest)) {
+    let (mut nodes, mut texts, mut rest) = (scope.arena(), scope.arena(), scope.arena());
+    let memory = InArena::new(expected_paths(body), [&mut nodes, &mut texts, &mut rest]);
+    let summary = match Summary::of(body, memory) {
         Ok(summary) => summary,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &Problem::in_document(&error)),
     };

@@ -17,22 +17,20 @@ use std::fmt;
 pub const MOST_PATHS: usize = 50_000;
 
 /// What was found in one document.
-pub struct Summary<M> {
-    pub table: Table<M>,
+pub struct Summary<'m, M> {
+    pub table: Table<'m, M>,
     pub bytes: usize,
     pub values: u64,
     pub skipped: u64,
 }
 
-impl<'m, M: Memory<'m>> Summary<M> {
+impl<'m, M: Memory> Summary<'m, M> {
     /// Sums up `document`, or says where it stops being JSON.
-    pub fn of(document: &'m [u8], mut memory: M) -> serde_json::Result<Self> {
+    pub fn of(document: &'m [u8], memory: M) -> serde_json::Result<Self> {
         // One look at the whole text is cheaper than one at each string. Without it, the parser says where it is wrong.
         let text = std::str::from_utf8(document);
-        if let Ok(text) = text {
-            memory.slices_of(text);
-        }
-        let mut summary = Self { table: Table::new(memory), bytes: document.len(), values: 0, skipped: 0 };
+        let table = Table::new(text.unwrap_or_default(), memory);
+        let mut summary = Self { table, bytes: document.len(), values: 0, skipped: 0 };
         match text {
             Ok(text) => summary.parse(serde_json::Deserializer::from_str(text))?,
             Err(_) => summary.parse(serde_json::Deserializer::from_slice(document))?,
@@ -41,7 +39,7 @@ impl<'m, M: Memory<'m>> Summary<M> {
     }
 
     fn parse<R: Read<'m>>(&mut self, mut parser: serde_json::Deserializer<R>) -> serde_json::Result<()> {
-        At { node: Table::<M>::ROOT, summary: self }.deserialize(&mut parser)?;
+        At { node: Table::<'m, M>::ROOT, summary: self }.deserialize(&mut parser)?;
         parser.end()
     }
 
@@ -124,12 +122,12 @@ impl Range {
 }
 
 /// The seed and visitor of the value that is read next: the summary, and the node of the value's path.
-struct At<'x, M> {
+struct At<'x, 'm, M> {
     node: u32,
-    summary: &'x mut Summary<M>,
+    summary: &'x mut Summary<'m, M>,
 }
 
-impl<'m, M: Memory<'m>> At<'_, M> {
+impl<'m, M: Memory> At<'_, 'm, M> {
     fn count(&mut self, kind: u8) {
         self.summary.values += 1;
         let node = self.summary.table.node_mut(self.node);
@@ -148,7 +146,7 @@ impl<'m, M: Memory<'m>> At<'_, M> {
     }
 }
 
-impl<'m, M: Memory<'m>> DeserializeSeed<'m> for At<'_, M> {
+impl<'m, M: Memory> DeserializeSeed<'m> for At<'_, 'm, M> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'m>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -156,7 +154,7 @@ impl<'m, M: Memory<'m>> DeserializeSeed<'m> for At<'_, M> {
     }
 }
 
-impl<'m, M: Memory<'m>> Visitor<'m> for At<'_, M> {
+impl<'m, M: Memory> Visitor<'m> for At<'_, 'm, M> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -225,13 +223,13 @@ impl<'m, M: Memory<'m>> Visitor<'m> for At<'_, M> {
 }
 
 /// The seed of an array's item. The node of the items is made with the first of them, so that an empty array has none.
-struct Item<'x, M> {
+struct Item<'x, 'm, M> {
     of: u32,
     node: Option<u32>,
-    summary: &'x mut Summary<M>,
+    summary: &'x mut Summary<'m, M>,
 }
 
-impl<'m, M: Memory<'m>> DeserializeSeed<'m> for Item<'_, M> {
+impl<'m, M: Memory> DeserializeSeed<'m> for Item<'_, 'm, M> {
     type Value = u32;
 
     fn deserialize<D: Deserializer<'m>>(self, deserializer: D) -> Result<u32, D::Error> {
@@ -242,13 +240,13 @@ impl<'m, M: Memory<'m>> DeserializeSeed<'m> for Item<'_, M> {
 }
 
 /// The seed of an object's key: gives the node of that key, or none where there is no room for one more path.
-struct Name<'x, M> {
+struct Name<'x, 'm, M> {
     of: u32,
     before: Option<u32>,
-    summary: &'x mut Summary<M>,
+    summary: &'x mut Summary<'m, M>,
 }
 
-impl<'m, M: Memory<'m>> DeserializeSeed<'m> for Name<'_, M> {
+impl<'m, M: Memory> DeserializeSeed<'m> for Name<'_, 'm, M> {
     type Value = Option<u32>;
 
     fn deserialize<D: Deserializer<'m>>(self, deserializer: D) -> Result<Option<u32>, D::Error> {
@@ -256,7 +254,7 @@ impl<'m, M: Memory<'m>> DeserializeSeed<'m> for Name<'_, M> {
     }
 }
 
-impl<'m, M: Memory<'m>> Visitor<'m> for Name<'_, M> {
+impl<'m, M: Memory> Visitor<'m> for Name<'_, 'm, M> {
     type Value = Option<u32>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,25 +7,20 @@
 
 use crate::summary::{Kinds, Number, Range};
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU32;
 
 /// No node: the root is never looked for, so its number is free to say this.
 const NONE: u32 = 0;
 
 /// Where a summary's nodes and texts live.
-pub trait Memory<'m> {
-    /// A text that is kept: a slice of the body, or one that this memory copied.
-    type Text: Copy;
+pub trait Memory {
+    /// Every text that was copied, one behind the other.
+    fn copied(&self) -> &str;
+    fn copy(&mut self, text: &str);
 
-    /// Tells, before the first of them, what the texts of `in_body` are slices of; nothing is said of a body that is no text.
-    fn slices_of(&mut self, body: &'m str);
-    fn in_body(&mut self, text: &'m str) -> Self::Text;
-    fn copy(&mut self, text: &str) -> Self::Text;
-    fn read(&self, text: Self::Text) -> &str;
-    fn len(text: Self::Text) -> usize;
-
-    fn nodes(&self) -> &[Node<Self::Text>];
-    fn nodes_mut(&mut self) -> &mut [Node<Self::Text>];
-    fn push(&mut self, node: Node<Self::Text>);
+    fn nodes(&self) -> &[Node];
+    fn nodes_mut(&mut self) -> &mut [Node];
+    fn push(&mut self, node: Node);
 
     fn slots(&self) -> &[u32];
     fn slots_mut(&mut self) -> &mut [u32];
@@ -53,11 +48,33 @@ impl Key<'_, '_> {
     }
 }
 
+/// A text that is kept: where it begins, counted on from the body into the copied texts.
+///
+/// Eight bytes, and no more where there may be none; a reference would take 16, in every node twice.
+#[derive(Clone, Copy)]
+pub struct Text {
+    start: u32,
+    /// One more than its length.
+    beyond: NonZeroU32,
+}
+
+impl Text {
+    /// Both fit: a body has less than 2 GiB (`--body-limit` sees to it), and copies are never longer than what they were
+    /// read from.
+    fn new(start: usize, len: usize) -> Self {
+        Self { start: start as u32, beyond: NonZeroU32::MIN.saturating_add(len as u32) }
+    }
+
+    fn len(self) -> usize {
+        self.beyond.get() as usize - 1
+    }
+}
+
 /// A path, and what was found there. Most of a request's memory is nodes, so what is rare stands elsewhere.
-pub struct Node<T> {
+pub struct Node {
     /// The key of an object's member; the root and the items of an array have none.
-    pub name: Option<T>,
-    pub longest: Option<T>,
+    pub name: Option<Text>,
+    pub longest: Option<Text>,
     pub parent: u32,
     /// A body has less than 2 GiB, and no more values than bytes.
     pub count: u32,
@@ -73,8 +90,8 @@ pub struct Node<T> {
     pub kinds: Kinds,
 }
 
-impl<T> Node<T> {
-    fn new(name: Option<T>, parent: u32, hash: u32) -> Self {
+impl Node {
+    fn new(name: Option<Text>, parent: u32, hash: u32) -> Self {
         Self {
             name,
             longest: None,
@@ -91,37 +108,44 @@ impl<T> Node<T> {
 }
 
 /// The nodes of one document, in the order in which their paths were first met.
-pub struct Table<M> {
+pub struct Table<'m, M> {
+    /// What the texts of `Key::InBody` are slices of; empty if the body is no text.
+    body: &'m str,
     memory: M,
     hasher: RandomState,
 }
 
-impl<'m, M: Memory<'m>> Table<M> {
+impl<'m, M: Memory> Table<'m, M> {
     pub const ROOT: u32 = 0;
 
-    pub fn new(mut memory: M) -> Self {
+    pub fn new(body: &'m str, mut memory: M) -> Self {
         memory.push(Node::new(None, Self::ROOT, 0));
-        Self { memory, hasher: RandomState::new() }
+        Self { body, memory, hasher: RandomState::new() }
     }
 
-    pub fn nodes(&self) -> &[Node<M::Text>] {
+    pub fn nodes(&self) -> &[Node] {
         self.memory.nodes()
     }
 
-    pub fn node_mut(&mut self, node: u32) -> &mut Node<M::Text> {
+    pub fn node_mut(&mut self, node: u32) -> &mut Node {
         &mut self.memory.nodes_mut()[node as usize]
     }
 
-    pub fn read(&self, text: M::Text) -> &str {
-        self.memory.read(text)
+    pub fn read(&self, text: Text) -> &str {
+        let start = text.start as usize;
+        let (all, start) = match start.checked_sub(self.body.len()) {
+            None => (self.body, start),
+            Some(start) => (self.memory.copied(), start),
+        };
+        &all[start..][..text.len()]
     }
 
-    fn node(&self, node: u32) -> &Node<M::Text> {
+    fn node(&self, node: u32) -> &Node {
         &self.memory.nodes()[node as usize]
     }
 
     /// The range of the numbers at `node`, if there were any.
-    pub fn range(&self, node: &Node<M::Text>) -> Option<&Range> {
+    pub fn range(&self, node: &Node) -> Option<&Range> {
         self.memory.ranges().get(node.range.checked_sub(1)? as usize)
     }
 
@@ -138,18 +162,24 @@ impl<'m, M: Memory<'m>> Table<M> {
 
     /// Keeps `text` as the longest string at `node` if it is that.
     pub fn offer_longest(&mut self, node: u32, text: Key<'m, '_>) {
-        let longest = self.node(node).longest.map(M::len);
+        let longest = self.node(node).longest.map(Text::len);
         if longest.is_none_or(|longest| longest < text.as_str().len()) {
             let kept = self.keep(text);
             self.node_mut(node).longest = Some(kept);
         }
     }
 
-    fn keep(&mut self, text: Key<'m, '_>) -> M::Text {
-        match text {
-            Key::InBody(text) => self.memory.in_body(text),
-            Key::Passing(text) => self.memory.copy(text),
+    fn keep(&mut self, text: Key<'m, '_>) -> Text {
+        if let Key::InBody(text) = text {
+            let start = text.as_ptr().addr().wrapping_sub(self.body.as_ptr().addr());
+            if start < self.body.len() {
+                return Text::new(start, text.len());
+            }
         }
+        let text = text.as_str();
+        let start = self.body.len() + self.memory.copied().len();
+        self.memory.copy(text);
+        Text::new(start, text.len())
     }
 
     /// The node of the items of the array at `of`.
@@ -207,7 +237,7 @@ impl<'m, M: Memory<'m>> Table<M> {
         Some(made)
     }
 
-    fn push(&mut self, node: Node<M::Text>) -> u32 {
+    fn push(&mut self, node: Node) -> u32 {
         let number = self.nodes().len() as u32;
         self.memory.push(node);
         number

@@ -214,6 +214,7 @@ impl<T> ArenaVec<'_, '_, T> {
     /// # Errors
     ///
     /// [`ArenaFull`]; then none of the items were appended.
+    #[inline]
     pub fn try_extend_from_slice(&mut self, items: &[T]) -> Result<(), ArenaFull>
     where
         T: Copy,
@@ -251,6 +252,7 @@ impl ArenaString<'_, '_> {
     /// # Errors
     ///
     /// [`ArenaFull`]; then nothing of the text was appended.
+    #[inline]
     pub fn try_push_str(&mut self, text: &str) -> Result<(), ArenaFull> {
         self.0.try_push_str(text)
     }
@@ -260,6 +262,7 @@ impl ArenaString<'_, '_> {
     /// # Errors
     ///
     /// [`ArenaFull`].
+    #[inline]
     pub fn try_push(&mut self, character: char) -> Result<(), ArenaFull> {
         self.try_push_str(character.encode_utf8(&mut [0; 4]))
     }

@@ -27,13 +27,19 @@ pub struct ArenaString<'a, 's>(pub(super) GrowString<'a, 's>);
 
 impl<'s> ArenaString<'_, 's> {
     /// Appends `text`.
+    ///
+    /// **Cost**: the bytes copied; when there is no room, the string doubles, and moves unless it stands last.
+    #[inline]
     pub fn push_str(&mut self, text: &str) {
         self.0.push_str(text);
     }
 
     /// Appends `character`.
+    ///
+    /// **Cost**: that of [`push_str`](Self::push_str).
+    #[inline]
     pub fn push(&mut self, character: char) {
-        self.push_str(character.encode_utf8(&mut [0; 4]));
+        self.0.push(character);
     }
 
     /// Takes the last character off.
@@ -53,17 +59,20 @@ impl<'s> ArenaString<'_, 's> {
     }
 
     /// Forgets the text and keeps the room.
+    #[inline]
     pub fn clear(&mut self) {
         self.0.truncate(0);
     }
 
     /// Makes room for `additional` bytes more.
+    #[inline]
     pub fn reserve(&mut self, additional: usize) {
         self.0.reserve(additional);
     }
 
     /// Bytes that fit before the string must grow.
     #[must_use]
+    #[inline]
     pub fn capacity(&self) -> usize {
         self.0.capacity()
     }
@@ -77,11 +86,13 @@ impl<'s> ArenaString<'_, 's> {
 
 /// Never fails.
 impl fmt::Write for ArenaString<'_, '_> {
+    #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.push_str(text);
         Ok(())
     }
 
+    #[inline]
     fn write_char(&mut self, character: char) -> fmt::Result {
         self.push(character);
         Ok(())
@@ -90,7 +101,9 @@ impl fmt::Write for ArenaString<'_, '_> {
 
 impl Extend<char> for ArenaString<'_, '_> {
     fn extend<I: IntoIterator<Item = char>>(&mut self, characters: I) {
-        characters.into_iter().for_each(|character| self.push(character));
+        let characters = characters.into_iter();
+        self.reserve(characters.size_hint().0);
+        characters.for_each(|character| self.push(character));
     }
 }
 
@@ -109,6 +122,7 @@ impl Deref for ArenaString<'_, '_> {
 }
 
 impl DerefMut for ArenaString<'_, '_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut str {
         self.0.as_mut_str()
     }

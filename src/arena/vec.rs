@@ -36,6 +36,7 @@ impl<'s, T> ArenaVec<'_, 's, T> {
     }
 
     /// Takes the last item off.
+    #[inline]
     pub fn pop(&mut self) -> Option<T> {
         self.0.pop()
     }
@@ -82,7 +83,52 @@ impl<'s, T> ArenaVec<'_, 's, T> {
         self.truncate(kept);
     }
 
+    /// Takes off each item that equals the one before it. Of equal items that stand together the first is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let scopes = ebbtide::Scopes::new();
+    /// let request = scopes.begin();
+    /// let scope = request.scope();
+    /// let mut arena = scope.arena();
+    /// let mut numbers = arena.vec(8);
+    /// numbers.extend([3, 1, 3, 2, 1]);
+    /// numbers.sort_unstable();
+    /// numbers.dedup();
+    /// assert_eq!(numbers, [1, 2, 3]);
+    /// ```
+    pub fn dedup(&mut self)
+    where
+        T: PartialEq,
+    {
+        self.dedup_by(|item, before| item == before);
+    }
+
+    /// [`dedup`](Self::dedup) for items whose keys are equal.
+    pub fn dedup_by_key<K: PartialEq>(&mut self, mut key: impl FnMut(&mut T) -> K) {
+        self.dedup_by(|item, before| key(item) == key(before));
+    }
+
+    /// [`dedup`](Self::dedup) for items that `are_same` says are, of an item and the last one that is kept, in this order. When it
+    /// panics, all items stay, those that it had refused behind others.
+    pub fn dedup_by(&mut self, mut are_same: impl FnMut(&mut T, &mut T) -> bool) {
+        // The first one, if there is one.
+        let mut kept = 1;
+        for at in 1..self.len() {
+            let (before, behind) = self.split_at_mut(at);
+            if !are_same(&mut behind[0], &mut before[kept - 1]) {
+                self.swap(kept, at);
+                kept += 1;
+            }
+        }
+        self.truncate(kept);
+    }
+
     /// Appends copies of `items`.
+    ///
+    /// **Cost**: the items copied; when there is no room, that of [`push`](Self::push).
+    #[inline]
     pub fn extend_from_slice(&mut self, items: &[T])
     where
         T: Copy,
@@ -91,22 +137,26 @@ impl<'s, T> ArenaVec<'_, 's, T> {
     }
 
     /// Forgets all items but the first `len`.
+    #[inline]
     pub fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
     }
 
     /// Forgets all items and keeps the room.
+    #[inline]
     pub fn clear(&mut self) {
         self.0.truncate(0);
     }
 
     /// Makes room for `additional` items more.
+    #[inline]
     pub fn reserve(&mut self, additional: usize) {
         self.0.reserve(additional);
     }
 
     /// Items that fit before the vector must grow.
     #[must_use]
+    #[inline]
     pub fn capacity(&self) -> usize {
         self.0.capacity()
     }
@@ -134,11 +184,13 @@ impl<'t, T: Copy + 't> Extend<&'t T> for ArenaVec<'_, '_, T> {
 
 /// Appends what is written. Never fails.
 impl io::Write for ArenaVec<'_, '_, u8> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
+    #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.extend_from_slice(bytes);
         Ok(())

@@ -161,9 +161,15 @@ impl PooledBuf {
     #[inline]
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         if !self.segment_mut().append_whole(bytes) {
-            self.grow(bytes.len());
-            self.segment_mut().append(bytes);
+            self.extend_slow(bytes);
         }
+    }
+
+    /// With the copy in here, so that each place that appends has one.
+    #[cold]
+    fn extend_slow(&mut self, bytes: &[u8]) {
+        self.grow(bytes.len());
+        self.segment_mut().append(bytes);
     }
 
     /// [`extend_from_slice`](Self::extend_from_slice) that may fail, and leaves the buffer as it was then.
@@ -173,10 +179,13 @@ impl PooledBuf {
     /// As [`try_reserve`](Self::try_reserve).
     #[inline]
     pub fn try_extend_from_slice(&mut self, bytes: &[u8]) -> Result<(), NoBuffer> {
-        if !self.segment_mut().append_whole(bytes) {
-            self.try_grow(bytes.len())?;
-            self.segment_mut().append(bytes);
-        }
+        if self.segment_mut().append_whole(bytes) { Ok(()) } else { self.try_extend_slow(bytes) }
+    }
+
+    #[cold]
+    fn try_extend_slow(&mut self, bytes: &[u8]) -> Result<(), NoBuffer> {
+        self.try_grow(bytes.len())?;
+        self.segment_mut().append(bytes);
         Ok(())
     }
 

@@ -23,13 +23,19 @@ impl io::Write for PooledBuf {
 
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        Ok(self.try_extend_from_slice(bytes)?)
+        if self.segment_mut().append_whole(bytes) { Ok(()) } else { write_slow(self, bytes) }
     }
 
     #[inline]
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// With the error made in here: a serializer inlines `write_all` in a hundred places.
+#[cold]
+fn write_slow(buffer: &mut PooledBuf, bytes: &[u8]) -> io::Result<()> {
+    Ok(buffer.try_extend_from_slice(bytes)?)
 }
 
 /// Never fails.

@@ -43,7 +43,8 @@ impl<'a, 's, T> GrowVec<'a, 's, T> {
     #[inline]
     pub fn push(&mut self, item: T) {
         self.reserve(1);
-        self.items.push(item);
+        // SAFETY: `reserve` made the room, or panicked.
+        unsafe { self.put(item) };
     }
 
     #[inline]
@@ -51,25 +52,65 @@ impl<'a, 's, T> GrowVec<'a, 's, T> {
         if let Err(full) = self.try_reserve(1) {
             return Err((item, full));
         }
-        self.items.push(item);
+        // SAFETY: `try_reserve` made the room.
+        unsafe { self.put(item) };
         Ok(())
     }
 
+    /// Appends without a second look at the room, which bumpalo's own form takes.
+    ///
+    /// # Safety
+    ///
+    /// There is room for one item.
+    #[inline]
+    unsafe fn put(&mut self, item: T) {
+        let len = self.items.len();
+        // SAFETY: the room begins there, by the promise inside of the block.
+        let room = unsafe { self.items.as_mut_ptr().add(len) };
+        // SAFETY: by the promise there is room, exclusively ours.
+        unsafe { room.write(item) };
+        // SAFETY: just written.
+        unsafe { self.items.set_len(len + 1) };
+    }
+
+    #[inline]
     pub fn extend_from_slice(&mut self, items: &[T])
     where
         T: Copy,
     {
         self.reserve(items.len());
-        self.items.extend_from_slice_copy(items);
+        // SAFETY: `reserve` made the room, or panicked.
+        unsafe { self.append(items) };
     }
 
+    #[inline]
     pub fn try_extend_from_slice(&mut self, items: &[T]) -> Result<(), ArenaFull>
     where
         T: Copy,
     {
         self.try_reserve(items.len())?;
-        self.items.extend_from_slice_copy(items);
+        // SAFETY: `try_reserve` made the room.
+        unsafe { self.append(items) };
         Ok(())
+    }
+
+    /// [`put`](Self::put) of many.
+    ///
+    /// # Safety
+    ///
+    /// There is room for all of `items`.
+    #[inline]
+    unsafe fn append(&mut self, items: &[T])
+    where
+        T: Copy,
+    {
+        let len = self.items.len();
+        // SAFETY: the room begins there, by the promise inside of the block or at its end.
+        let room = unsafe { self.items.as_mut_ptr().add(len) };
+        // SAFETY: by the promise there is room; it is exclusively ours, so `items` lies elsewhere.
+        unsafe { core::ptr::copy_nonoverlapping(items.as_ptr(), room, items.len()) };
+        // SAFETY: just written.
+        unsafe { self.items.set_len(len + items.len()) };
     }
 
     /// Panics where `index` is beyond the end.
@@ -83,14 +124,17 @@ impl<'a, 's, T> GrowVec<'a, 's, T> {
         self.items.remove(index)
     }
 
+    #[inline]
     pub fn pop(&mut self) -> Option<T> {
         self.items.pop()
     }
 
+    #[inline]
     pub fn truncate(&mut self, len: usize) {
         self.items.truncate(len);
     }
 
+    #[inline]
     pub fn capacity(&self) -> usize {
         self.items.capacity()
     }
@@ -178,18 +222,30 @@ impl<'a, 's> GrowString<'a, 's> {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
+    #[inline]
+    pub fn push(&mut self, character: char) {
+        match u8::try_from(character) {
+            Ok(byte) if byte.is_ascii() => self.bytes.push(byte),
+            _ => self.push_str(character.encode_utf8(&mut [0; 4])),
+        }
+    }
+
+    #[inline]
     pub fn try_push_str(&mut self, text: &str) -> Result<(), ArenaFull> {
         self.bytes.try_extend_from_slice(text.as_bytes())
     }
 
+    #[inline]
     pub fn reserve(&mut self, additional: usize) {
         self.bytes.reserve(additional);
     }
 
+    #[inline]
     pub fn try_reserve(&mut self, additional: usize) -> Result<(), ArenaFull> {
         self.bytes.try_reserve(additional)
     }
 
+    #[inline]
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
@@ -208,6 +264,7 @@ impl<'a, 's> GrowString<'a, 's> {
         unsafe { core::str::from_utf8_unchecked(self.bytes.as_slice()) }
     }
 
+    #[inline]
     pub fn as_mut_str(&mut self) -> &mut str {
         // SAFETY: by (a).
         unsafe { text(self.bytes.as_mut_slice()) }
