@@ -44,7 +44,8 @@ const PATH: &str = "/debug/ebbtide";
 /// Requests whose `Host` is not `localhost`, a loopback address or [allowed](Self::allow_host) get 403, so that a web page which
 /// somebody has open cannot read the console through a name that it points here.
 ///
-/// **Cost**: nothing until somebody asks; then a reading of the [`Ledger`], and memory for the answer.
+/// **Cost**: nothing until somebody asks; then a reading of the [`Ledger`], and memory for the answer. A profile of leases [with
+/// backtraces](LeakDetector::with_backtraces) keeps its thread while their names are looked up.
 ///
 /// # Examples
 ///
@@ -230,13 +231,13 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 }
 
 async fn pprof(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    // The calls of leases get their names from here on, which takes long: others can read meanwhile.
+    let (snapshot, leases) = shared.read(|snapshot, leases| (snapshot.clone(), leases.unwrap_or_default().to_vec()));
+    let mut profile = Profile::new(&snapshot);
+    profile.add_leases(&leases);
     let mut file = Vec::new();
     // And so does a vector.
-    let _ = shared.read(|snapshot, leases| {
-        let mut profile = Profile::new(snapshot);
-        profile.add_leases(leases.unwrap_or_default());
-        profile.write(SystemTime::now(), &mut file)
-    });
+    let _ = profile.write(SystemTime::now(), &mut file);
     let name = "attachment; filename=\"ebbtide.pb.gz\"";
     ([(header::CONTENT_TYPE, "application/octet-stream"), (header::CONTENT_DISPOSITION, name)], file)
 }

@@ -73,7 +73,8 @@ impl LeakDetector {
 
     /// The same, with the calls that led to each lease that is looked at. In a `Profile` (feature `observe`) they are its stack.
     ///
-    /// **Cost**: a backtrace for each of them, some hundred microseconds, and its memory. Names are looked up when somebody reads it.
+    /// **Cost**: a backtrace for each of them, some hundred microseconds, and its memory. Names are looked up when somebody reads it; std
+    /// does one thing at a time, so a lease that is to get a backtrace waits while those of another one are.
     pub fn with_backtraces(self) -> Self {
         records::capture_backtraces(true);
         self
