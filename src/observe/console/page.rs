@@ -79,12 +79,9 @@ fn alarms(out: &mut String, alarms: &[Event]) -> fmt::Result {
     for alarm in alarms {
         let Event { severity, subject, finding, bytes, .. } = alarm;
         let (rule, bytes) = (alarm.rule().name(), Bytes(*bytes));
-        let subject = subject.to_string();
-        write!(
-            out,
-            "<li class=\"{severity}\"><b>{rule}</b>: {} {finding}; {bytes} when it was told</li>",
-            Text(&subject)
-        )?;
+        // Both have names in them: of a tag or pool, and of a file.
+        let found = format!("{subject} {finding}");
+        write!(out, "<li class=\"{severity}\"><b>{rule}</b>: {}; {bytes} when it was told</li>", Text(&found))?;
     }
     out.write_str("</ul></section>\n")
 }
