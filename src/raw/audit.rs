@@ -24,7 +24,7 @@ use core::num::NonZeroU32;
 /// Requests that are audited at once.
 const BLOCKS: usize = if MODELLED { 1 } else { 1 << BLOCK };
 /// Pairs of tag and pool that are told apart in one request.
-const ENTRIES: usize = if MODELLED { 1 } else { 1 << ENTRY };
+const ENTRIES: usize = if MODELLED { 2 } else { 1 << ENTRY };
 /// Blocks that a request looks at for a free one.
 const LOOKS: usize = 64;
 
@@ -173,7 +173,8 @@ pub struct Out {
 #[repr(align(64))]
 struct Block([AtomicU64; ENTRIES]);
 
-/// See the head of this file. Relaxed throughout: each entry is whole in itself, and publishes nothing.
+/// See the head of this file. Entries are Relaxed: each is whole in itself, and publishes nothing. A block goes from one
+/// request to the next by its stamp.
 #[derive(Debug)]
 pub struct Audits {
     blocks: Box<[Block; BLOCKS]>,
@@ -258,7 +259,8 @@ impl Audits {
                 entry.store(0, Ordering::Relaxed);
             }
         }
-        self.stamps[ticket.block()].store(ticket.stamp(), Ordering::Relaxed);
+        // Release: publishes that the entries are empty, to the Acquire in `begun`.
+        self.stamps[ticket.block()].store(ticket.stamp(), Ordering::Release);
     }
 }
 
@@ -276,8 +278,9 @@ fn begun(stamp: &AtomicU32) -> Option<u32> {
     }
     // 0 stands for none.
     let next = ((word + 1) & mask(STAMP) as u32).max(1);
-    // Relaxed: what the entries say is in each of them.
-    let begun = stamp.compare_exchange(word, next | BUSY, Ordering::Relaxed, Ordering::Relaxed);
+    // Acquire: sees the entries emptied, from the Release in `end`; else that could still take away what this request counts.
+    // Relaxed on failure: the block is another's.
+    let begun = stamp.compare_exchange(word, next | BUSY, Ordering::Acquire, Ordering::Relaxed);
     begun.is_ok().then_some(next)
 }
 
