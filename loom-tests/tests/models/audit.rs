@@ -1,6 +1,7 @@
 //! Models of the audit of single requests: each value is back in time or out, and no request is charged with another's.
 
 use ebbtide::raw::audit::{Audits, Ticket};
+use ebbtide::raw::slot::{Free, Owner, Recycle};
 use loom::sync::Arc;
 use loom::thread;
 use loom_tests::model;
@@ -128,5 +129,37 @@ fn the_next_request_of_a_block_finds_it_empty() {
         let out = other.join().unwrap();
         assert!(out.is_none_or(|out| out == 1), "its own is out");
         outcomes.note(if out.is_none() { "busy" } else { "next" });
+    });
+}
+
+struct Nothing;
+
+impl Recycle for Nothing {
+    fn recycle(_: Free<Self>) {}
+}
+
+#[test]
+fn who_finds_a_ticket_at_the_slot_finds_its_block_empty() {
+    model("audit::who_finds_a_ticket_at_the_slot_finds_its_block_empty", &["none yet", "counted"], 3, |outcomes| {
+        let audits = Arc::new(Audits::new());
+        let owner = Owner::new(Nothing);
+        let first = audits.begin().unwrap();
+        let receipt = audits.take(first, TAG, POOL).unwrap();
+        let other = {
+            let (audits, handle) = (Arc::clone(&audits), owner.handle());
+            thread::spawn(move || {
+                let found = Ticket::from_word(handle.view().note());
+                found.map(|ticket| audits.take(ticket, TAG, POOL).expect("there is room"))
+            })
+        };
+        assert!(audits.back(receipt));
+        assert_eq!(ended(&audits, first), 0);
+        let next = audits.begin().expect("the only block is free again");
+        let pin = owner.pin().unwrap();
+        pin.leave_note(next.word());
+        let taken = other.join().unwrap();
+        assert_eq!(ended(&audits, next), u64::from(taken.is_some()), "its own is out");
+        outcomes.note(if taken.is_none() { "none yet" } else { "counted" });
+        drop((pin, owner));
     });
 }

@@ -1,17 +1,25 @@
 //! A word that a request leaves at its slot: whoever knows the slot and the generation reads it, without a right to the content.
 //!
 //! It is 0 until somebody with a pin leaves another one, and again when the slot is recycled. Beside it stands the generation
-//! that it belongs to; so nobody reads the word of another request.
+//! that it belongs to; so nobody reads the word of another request. Whoever reads it sees what was done before it was left.
 
 use super::{Free, GENERATION, Pin, Recycle, Slot, Spot, View, Word};
-use crate::sync::Ordering::Relaxed;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 impl<C> Slot<C> {
-    /// Relaxed, here and below: the word is all that there is to see, and publishes nothing else.
     #[inline]
     fn note_of(&self, generation: u32) -> u32 {
-        let note = Word(self.note.load(Relaxed));
+        // Acquire: sees what the word stands for, from the Release in `leave_note`.
+        let note = Word(self.note.load(Acquire));
         if note.generation() == generation { note.0 as u32 } else { 0 }
+    }
+}
+
+impl<C> View<'_, C> {
+    /// The note that was left: 0 without one.
+    #[inline]
+    pub fn note(&self) -> u32 {
+        self.slot.note_of(self.generation)
     }
 }
 
@@ -19,7 +27,7 @@ impl<C> Spot<C> {
     /// The note of what this thread works for: 0 without one.
     #[inline]
     pub fn note(&self) -> u32 {
-        self.look(|View { slot, generation }| slot.note_of(*generation)).unwrap_or(0)
+        self.look(|view| view.note()).unwrap_or(0)
     }
 }
 
@@ -29,9 +37,11 @@ impl<C: Recycle> Pin<C> {
         // This pin keeps the generation from changing.
         let generation = Word(self.slot.word.load(Relaxed)).generation();
         let new = u64::from(generation) << GENERATION | u64::from(note);
-        let mut found = self.slot.note.load(Relaxed);
+        // Acquire, also on failure: as in `note_of`, for it may be the one that counts.
+        let mut found = self.slot.note.load(Acquire);
         while Word(found).generation() != generation {
-            match self.slot.note.compare_exchange_weak(found, new, Relaxed, Relaxed) {
+            // Release: publishes what the word stands for, to the Acquire in `note_of`.
+            match self.slot.note.compare_exchange_weak(found, new, Release, Acquire) {
                 Ok(_) => return 0,
                 Err(now) => found = now,
             }
@@ -43,6 +53,7 @@ impl<C: Recycle> Pin<C> {
 impl<C> Free<C> {
     /// Takes the note away that the last generation has left: 0 without one.
     pub fn take_note(&mut self) -> u32 {
+        // Relaxed: the last right is gone, and with it everybody who leaves one; 0 publishes nothing.
         let note = self.slot.note.load(Relaxed);
         self.slot.note.store(0, Relaxed);
         note as u32
