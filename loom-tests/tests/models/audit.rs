@@ -86,12 +86,30 @@ fn two_threads_of_a_request_count_together() {
         let audits = Arc::new(Audits::new());
         let ticket = audits.begin().unwrap();
         let take = move |audits: &Audits| audits.take(ticket, TAG, POOL).expect("there is room").word();
+        // So that the two change what is there, at once.
+        let first = take(&audits);
         let other = {
             let audits = Arc::clone(&audits);
             thread::spawn(move || take(&audits))
         };
-        assert_eq!(take(&audits), other.join().unwrap(), "in one entry");
-        assert_eq!(ended(&audits, ticket), 2);
+        assert_eq!([take(&audits), other.join().unwrap()], [first; 2], "in one entry");
+        assert_eq!(ended(&audits, ticket), 3);
+        outcomes.note("both");
+    });
+}
+
+#[test]
+fn two_returns_of_a_request_count_both() {
+    model("audit::two_returns_of_a_request_count_both", &["both"], 3, |outcomes| {
+        let audits = Arc::new(Audits::new());
+        let ticket = audits.begin().unwrap();
+        let [here, there, _stays] = [(); 3].map(|()| audits.take(ticket, TAG, POOL).unwrap());
+        let other = {
+            let audits = Arc::clone(&audits);
+            thread::spawn(move || audits.back(there))
+        };
+        assert!(audits.back(here) && other.join().unwrap());
+        assert_eq!(ended(&audits, ticket), 1);
         outcomes.note("both");
     });
 }
