@@ -90,6 +90,22 @@ fn put_adopts_a_value_where_one_was_detached() {
 }
 
 #[test]
+fn what_was_detached_has_escaped_and_nothing_else_has() {
+    let pool = build(Pool::builder().max_idle(2));
+    pool.prefill(2);
+    lose(&pool, 3);
+    pool.put(Vec::new());
+    drop([(); 4].map(|()| pool.get()));
+    let stats = pool.stats();
+    assert_eq!((stats.adopted, stats.made, stats.live, stats.escaped()), (3, 4, 2, 3));
+    pool.clear();
+    assert_eq!((pool.stats().live, pool.stats().escaped()), (0, 3), "what was dropped has not escaped");
+    let held = pool.get();
+    assert_eq!(pool.stats().escaped(), 3, "nor what is out");
+    drop(held);
+}
+
+#[test]
 fn the_place_of_a_detached_value_is_free_for_other_threads() {
     let pool = build(Pool::builder().max_idle(2));
     let (end, loser) = idle_loser(&pool);

@@ -165,10 +165,11 @@ impl fmt::Display for Dump {
         }
         writeln!(f)?;
         let head = width("pool", self.pools.iter().map(|pool| pool.pool));
-        row(f, head, "pool", &["class bytes", "on lease", "bytes", "idle", "idle bytes"])?;
+        row(f, head, "pool", &["class bytes", "on lease", "bytes", "idle", "idle bytes", "escaped"])?;
         for pool in &self.pools {
             let (leased, idle) = (pool.stats.outstanding(), pool.stats.idle);
-            let numbers = [pool.class_bytes, leased, pool.outstanding_bytes(), idle, pool.idle_bytes()];
+            let (leased_bytes, escaped) = (pool.outstanding_bytes(), pool.stats.escaped());
+            let numbers = [pool.class_bytes, leased, leased_bytes, idle, pool.idle_bytes(), escaped];
             row(f, head, pool.pool, &numbers)?;
         }
         Ok(())

@@ -85,13 +85,16 @@ pub(super) const TAG: [Family<TagEntry>; 11] = [
     }),
 ];
 
-/// Of each pool: label `pool`, and of a size class of buffers `class_bytes`.
-pub(super) const POOL: [Family<PoolEntry>; 10] = [
+/// Of each pool: label `pool`, and of a size class of buffers `class_bytes`. What has escaped is what is left of other numbers that are read one after
+/// the other, and so may fall by some for a moment: no counter.
+pub(super) const POOL: [Family<PoolEntry>; 12] = [
     gauge("ebbtide_pool_in_use_bytes", "Bytes on lease from this pool.", |pool| pool.outstanding_bytes()),
     gauge("ebbtide_pool_idle_bytes", "Bytes that wait in this pool.", |pool| pool.idle_bytes()),
     gauge("ebbtide_pool_retained_bytes", "Bytes charged to this pool's bound.", PoolEntry::retained_bytes),
     gauge("ebbtide_pool_outstanding", "Values on lease from this pool.", |pool| pool.stats.outstanding()),
     gauge("ebbtide_pool_idle", "Values that wait in this pool.", |pool| pool.stats.idle),
+    gauge("ebbtide_pool_escaped", "Values taken out of this pool for good so far.", |pool| pool.stats.escaped()),
+    gauge("ebbtide_pool_escaped_bytes", "Bytes of these.", PoolEntry::escaped_bytes),
     gauge("ebbtide_pool_peak_live", "The most values of this pool that existed at once.", |pool| pool.stats.peak_live),
     counter("ebbtide_pool_hits_total", "Values that were found waiting.", |pool| pool.stats.hits),
     counter("ebbtide_pool_misses_total", "Values that had to be made.", |pool| pool.stats.made),

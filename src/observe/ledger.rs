@@ -84,12 +84,22 @@ impl PoolEntry {
         self.bytes_of(self.stats.outstanding())
     }
 
+    /// Bytes of what was taken out for good since the pool began: of values without a size class the mean of those that were made.
+    #[must_use]
+    pub fn escaped_bytes(&self) -> u64 {
+        self.part_of(self.stats.made_bytes, self.stats.escaped(), self.stats.made)
+    }
+
     fn bytes_of(&self, values: u64) -> u64 {
-        let PoolStats { live, charged_bytes, .. } = self.stats;
+        self.part_of(self.stats.charged_bytes, values, self.stats.live)
+    }
+
+    /// Bytes of some values, where `all` have so many.
+    fn part_of(&self, bytes: u64, values: u64, all: u64) -> u64 {
         if self.class_bytes != 0 {
             return self.class_bytes.saturating_mul(values);
         }
-        let part = u128::from(charged_bytes) * u128::from(values.min(live)) / u128::from(live.max(1));
+        let part = u128::from(bytes) * u128::from(values.min(all)) / u128::from(all.max(1));
         // At most all of them.
         part as u64
     }

@@ -260,6 +260,7 @@ impl<T: Send + 'static> Home<T> {
 
     /// Takes in a value from outside, on the terms on which a lease comes back.
     pub(crate) fn adopt(home: &Arc<Self>, value: T) {
+        home.counts.adopted();
         let node = home.shells.adopt(value).unwrap_or_else(|value| {
             home.census.come();
             Self::node(home, value)

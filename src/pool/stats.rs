@@ -92,6 +92,8 @@ pub struct PoolStats {
     /// Bytes of these, as they were when they were made, and what values grew by since: seen when they come back, and of values that
     /// stand in the bounds only.
     pub made_bytes: u64,
+    /// Values that were brought in since the pool began, by [`put`](crate::Pool::put) and [`prefill`](crate::Pool::prefill).
+    pub adopted: u64,
     drops: [u64; REASONS],
 }
 
@@ -106,6 +108,13 @@ impl PoolStats {
     #[must_use]
     pub fn gets(&self) -> u64 {
         self.hits + self.made
+    }
+
+    /// Values taken out for good since the pool began, by [`detach`](crate::Pooled::detach): those that were made or brought in, and are
+    /// neither there nor dropped.
+    #[must_use]
+    pub fn escaped(&self) -> u64 {
+        (self.made + self.adopted).saturating_sub(self.live).saturating_sub(self.drops.iter().sum())
     }
 
     /// Values dropped for `reason` since the pool began.
@@ -125,6 +134,7 @@ impl core::ops::AddAssign for PoolStats {
         self.fetches += other.fetches;
         self.made += other.made;
         self.made_bytes += other.made_bytes;
+        self.adopted += other.adopted;
         for (mine, theirs) in self.drops.iter_mut().zip(other.drops) {
             *mine += theirs;
         }
@@ -136,6 +146,7 @@ impl core::ops::AddAssign for PoolStats {
 pub(crate) struct Counts {
     made: AtomicU64,
     made_bytes: AtomicU64,
+    adopted: AtomicU64,
     drops: [AtomicU64; REASONS],
 }
 
@@ -143,6 +154,10 @@ impl Counts {
     pub(super) fn made(&self, bytes: usize) {
         self.made.fetch_add(1, Relaxed);
         self.grew(bytes);
+    }
+
+    pub(super) fn adopted(&self) {
+        self.adopted.fetch_add(1, Relaxed);
     }
 
     pub(super) fn grew(&self, bytes: usize) {
@@ -164,6 +179,7 @@ impl Counts {
             fetches: tiers.fetches(),
             made: self.made.load(Relaxed),
             made_bytes: self.made_bytes.load(Relaxed),
+            adopted: self.adopted.load(Relaxed),
             drops: core::array::from_fn(|reason| self.drops[reason].load(Relaxed)),
         }
     }

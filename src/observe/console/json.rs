@@ -90,6 +90,8 @@ fn pool(pool: &PoolEntry) -> Value {
         "idle": stats.idle,
         "idle_bytes": pool.idle_bytes(),
         "retained_bytes": pool.retained_bytes(),
+        "escaped": stats.escaped(),
+        "escaped_bytes": pool.escaped_bytes(),
         "peak_live": stats.peak_live,
         "hits": stats.hits,
         "misses": stats.made,
