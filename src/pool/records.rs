@@ -10,11 +10,10 @@ use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::panic::Location;
 use core::time::Duration;
-use parking_lot::Mutex;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::HashMap;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Sampled leases that are on record at once.
@@ -39,6 +38,12 @@ thread_local! {
     static SCOPES: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
     /// How often what is taken now was said to stay out.
     static FORGIVEN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The records, under their lock: the standard library's, which allocates nothing where threads wait for each other, while somebody counts
+/// allocations. No code of a user runs under it, so that whoever poisoned it left it whole.
+fn records() -> MutexGuard<'static, Option<HashMap<usize, Record>>> {
+    RECORDS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A lease on record.
@@ -183,7 +188,7 @@ pub(super) fn add(address: usize, why: Why, taken: Taken) -> bool {
         return false;
     }
     let record = Record::new(taken, why);
-    RECORDS.lock().get_or_insert_with(room).insert(address, record);
+    records().get_or_insert_with(room).insert(address, record);
     true
 }
 
@@ -205,7 +210,7 @@ fn room() -> HashMap<usize, Record> {
 /// Strikes a lease off.
 #[cold]
 pub(super) fn remove(address: usize) {
-    let removed = RECORDS.lock().as_mut().and_then(|records| {
+    let removed = records().as_mut().and_then(|records| {
         let removed = records.remove(&address);
         // Whoever looks passes all places, those of many leases that are gone too.
         if records.capacity() > 8 * records.len().max(SAMPLES) {
@@ -221,7 +226,7 @@ pub(super) fn remove(address: usize) {
 /// Notes a word.
 #[cold]
 pub(super) fn touch(address: usize, crumb: &'static str) {
-    if let Some(record) = RECORDS.lock().as_mut().and_then(|records| records.get_mut(&address)) {
+    if let Some(record) = records().as_mut().and_then(|records| records.get_mut(&address)) {
         if record.crumbs[CRUMBS - 1].is_some() {
             record.crumbs.rotate_left(1);
             record.crumbs[CRUMBS - 1] = None;
@@ -235,7 +240,7 @@ pub(super) fn touch(address: usize, crumb: &'static str) {
 /// Switches sampling: one lease in `every`, none for 0.
 pub(crate) fn sample(every: usize) {
     if every > 0 {
-        RECORDS.lock().get_or_insert_with(room);
+        records().get_or_insert_with(room);
     }
     sample::set_every(every as u64);
 }
@@ -251,14 +256,14 @@ pub(crate) fn unrecorded() -> u64 {
 
 /// The samples that are on record, with their ages at `now`. One that is seen for the first time begins to age.
 pub(crate) fn samples(now: Instant) -> Vec<LeaseRecord> {
-    let mut records = RECORDS.lock();
+    let mut records = records();
     let samples = records.iter_mut().flat_map(HashMap::values_mut).filter(|record| record.is_sampled);
     samples.map(|record| record.aged(now).clone()).collect()
 }
 
 /// Shows `look` the samples that are older than `age` at `now`. It runs under the lock, and takes nothing from a pool.
 pub(crate) fn each_old(now: Instant, age: Duration, mut look: impl FnMut(&mut LeaseRecord)) {
-    for record in RECORDS.lock().iter_mut().flat_map(HashMap::values_mut).filter(|record| record.is_sampled) {
+    for record in records().iter_mut().flat_map(HashMap::values_mut).filter(|record| record.is_sampled) {
         if record.aged(now).age > age {
             look(record);
         }
@@ -312,7 +317,7 @@ pub(crate) fn leave(scope: u64) {
 pub(crate) fn left_in(scope: u64) -> Vec<LeaseRecord> {
     let now = Instant::now();
     let mut left = Vec::new();
-    if let Some(records) = RECORDS.lock().as_mut() {
+    if let Some(records) = records().as_mut() {
         records.retain(|_, record| {
             let is_left = record.scope == scope;
             if is_left {
@@ -343,7 +348,7 @@ pub(crate) fn forgiven<R>(f: impl FnOnce() -> R) -> R {
 /// Puts all leases of the process on record from now on, and names what is out when it ends; it ends badly then.
 pub(super) fn watch_process() {
     // Before anything is taken, so that the process's own counts of allocations do not see it.
-    RECORDS.lock().get_or_insert_with(room);
+    records().get_or_insert_with(room);
     watch::watch_process();
     at_exit(|| {
         let left = left_in(WHOLE_PROCESS);
