@@ -124,7 +124,8 @@ fn allocations_served<B: bytes::Buf + Send + 'static>(body: impl Fn() -> B + Clo
         });
     };
     requests(20);
-    AllocReport::of(|| requests(50)).1.allocations
+    // Now and then there is one more, once: what requests cost is the least.
+    (0..3).map(|_| AllocReport::of(|| requests(50)).1.allocations).min().expect("three")
 }
 
 const SERVED: &[u8] = &[7; 1000];
