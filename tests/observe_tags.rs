@@ -78,6 +78,22 @@ fn a_lease_that_comes_back_on_another_thread_or_never_was_kept_is_settled() {
 }
 
 #[test]
+fn what_has_escaped_is_told_by_pool_too() {
+    let pool = Pool::builder().name("of what escapes").build(|| vec![0_u8; 1000]);
+    let leases = [pool.get(), pool.get(), pool.get()];
+    leases.into_iter().take(2).for_each(|lease| drop(Pooled::detach(lease)));
+    let mut told = None;
+    Ledger::process().each_pool(|entry| {
+        if entry.pool == "of what escapes" {
+            told = Some((entry.stats.escaped(), entry.escaped_bytes(), entry.stats.made_bytes));
+        }
+    });
+    let (escaped, bytes, made) = told.expect("the pool is there");
+    assert_eq!((escaped, bytes), (2, made * 2 / 3), "two of three alike");
+    assert!(bytes >= 2 * 1000);
+}
+
+#[test]
 fn an_escaped_value_is_no_longer_outstanding() {
     let pool = Pool::new(String::new);
     let text: String = Pooled::detach(tagged("escape", || pool.get()));
