@@ -35,6 +35,7 @@ SERVICE
     --listen ADDRESS    where                                             [127.0.0.1:3000]
     --console[=ADDRESS] who holds memory, to be looked at: pages, alarms, metrics and
                         profiles on a port of their own                   [127.0.0.1:9090]
+                        Without --serve it serves ebbtide.
 
     POST /ingest takes a document, with or without Content-Length, and answers with its summary. Errors are JSON too:
     400 where the document is broken (line and column), 401 without the token, 413 beyond the limit (at once if the
@@ -151,7 +152,8 @@ impl Wanted {
         if let Some(mode) = self.child {
             return Wish::Child { mode, settings };
         }
-        if let Some(mode) = self.serve {
+        // There is something to look at in a service only, so the console asks for one.
+        if let Some(mode) = self.serve.or(console.map(|_| Mode::Ebbtide)) {
             return Wish::Serve { mode, listen, console, settings: Settings { show_log: true, ..settings } };
         }
         let rounds = self.rounds.unwrap_or(if quick { 5 } else { 15 });
