@@ -78,7 +78,7 @@ impl BufferPool {
     /// is more.
     ///
     /// **Cost**: that of [`Pool::get`](crate::Pool::get), and the search for the size class; two allocations when it has no idle buffer,
-    /// for its memory and for a node of about a hundred bytes. The first buffer of a class makes the class, some 12 KB.
+    /// for its memory and for a node of 128 bytes. The first buffer of a class makes the class, some 12 KB.
     ///
     /// # Panics
     ///
@@ -94,8 +94,8 @@ impl BufferPool {
     ///
     /// # Errors
     ///
-    /// [`NoBuffer`], when there can be no such buffer, or no memory for one. The pool's own note of a new buffer, some
-    /// hundred bytes, is an allocation that aborts the process where there is no memory, as those of `Box` do.
+    /// [`NoBuffer`], when there can be no such buffer, or no memory for one. The pool's own note of a new buffer, 128
+    /// bytes, is an allocation that aborts the process where there is no memory, as those of `Box` do.
     ///
     /// # Examples
     ///

@@ -81,7 +81,7 @@ mod tests {
 
     /// `BufferPool::get` promises so.
     #[test]
-    fn a_node_takes_about_a_hundred_bytes() {
-        assert!(size_of::<Node<Block>>() <= 112, "{}", size_of::<Node<Block>>());
+    fn a_node_takes_two_cache_lines() {
+        assert_eq!(size_of::<Node<Block>>(), 128);
     }
 }

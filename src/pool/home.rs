@@ -69,9 +69,7 @@ pub(crate) struct Home<T> {
     tiers: Tiers<Lent<T>>,
     /// What values left behind that were taken out for good.
     shells: Shells<T>,
-    hooks: Quiet<Box<dyn Hooks<T>>>,
-    /// What its nodes carry, as the hooks have it.
-    judge: JudgeBy<T>,
+    judging: Judging<T>,
     /// The nodes. A leased one keeps its place.
     census: Census,
     /// The bytes of those that have a place; the size classes of a buffer pool share one budget.
@@ -86,6 +84,13 @@ pub(crate) struct Home<T> {
     /// Values made beyond the bounds.
     starved: AtomicUsize,
     ageing: Mutex<Ageing>,
+}
+
+/// What judges values that come back. Each return of any thread reads it, so it has a cache line that nobody writes.
+#[repr(align(64))]
+struct Judging<T> {
+    by: JudgeBy<T>,
+    hooks: Quiet<Box<dyn Hooks<T>>>,
 }
 
 /// How far the ageing has come.
@@ -106,8 +111,7 @@ impl<T: Send + 'static> Home<T> {
             // Behind a full fence nothing is taken on the short way, so `verify` sees all that is taken.
             tiers: Tiers::new(settings.values, settings.thread_values, settings.full_fence || debug.has_verify()),
             shells: Shells::new(settings.thread_values, settings.full_fence),
-            judge: hooks.judge_by(),
-            hooks: Quiet::new(hooks),
+            judging: Judging { by: hooks.judge_by(), hooks: Quiet::new(hooks) },
             census: Census::new(settings.values),
             bytes,
             settings,
@@ -201,7 +205,7 @@ impl<T: Send + 'static> Home<T> {
     /// This node, or one after it: the first that was not changed while it waited.
     #[cold]
     fn first_clean(&self, mut node: Box<Node<T>>) -> Option<Lease<Node<T>>> {
-        while !self.hooks.is_clean(node.payload.value()) {
+        while !self.judging.hooks.is_clean(node.payload.value()) {
             self.discard(node, DropReason::Damaged);
             node = self.tiers.take_slow_here()?;
         }
@@ -269,14 +273,14 @@ impl<T: Send + 'static> Home<T> {
     }
 
     fn node(home: &Arc<Self>, value: T) -> Box<Node<T>> {
-        let mut node = Node::new(Lent::new(home.judge, Arc::clone(home), value));
+        let mut node = Node::new(Lent::new(Arc::clone(home), value));
         Tiers::settle(&mut node);
         node
     }
 
     /// Bytes that `value` costs while it is idle.
     fn measure(&self, value: &T) -> usize {
-        size_of::<Node<T>>().saturating_add(self.hooks.retained_bytes(value))
+        size_of::<Node<T>>().saturating_add(self.judging.hooks.retained_bytes(value))
     }
 
     /// Makes `charge` equal to `bytes`, if the bounds allow it.

@@ -16,7 +16,7 @@ pub(crate) trait Hooks<T>: Send + Sync {
     fn is_clean(&self, _: &T) -> bool {
         true
     }
-    /// What each node carries, so that a return finds it without a look into the pool.
+    /// The same as `judge` of a lease, called without a look into a table.
     fn judge_by(&self) -> JudgeBy<T> {
         by_table
     }

@@ -7,8 +7,9 @@ use core::fmt;
 use core::ptr::NonNull;
 
 /// A boxed payload with room for the links of a pool. Outside of the basement it is a box around its payload. The links
-/// come first: they lie beside what a payload has in front.
-#[repr(C)]
+/// come first: they lie beside what a payload has in front, on a cache line of its own, for who takes it on one thread and drops it
+/// on another has each line fetched twice (`docs/decisions/0038`).
+#[repr(C, align(64))]
 pub struct Node<P> {
     /// The next node of the chain that owns this one. Touched by the owner of the box or of the chain only.
     next: Cell<Option<NonNull<Self>>>,

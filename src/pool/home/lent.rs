@@ -3,7 +3,7 @@
 use super::Home;
 use super::marked::Mark;
 use crate::pool::books::Event;
-use crate::pool::hooks::{Hooks, JudgeBy, Judged};
+use crate::pool::hooks::{Hooks, Judged};
 use crate::pool::stats::DropReason;
 use crate::raw::chain::{self, Chain};
 use crate::raw::lease::{GoHome, Lease};
@@ -23,7 +23,6 @@ pub(super) const UNCHARGED: usize = 0;
 /// A value with its way home. The value comes last: what a return looks at lies together, in front of it.
 #[repr(C)]
 pub(crate) struct Lent<T, V = T> {
-    pub(super) judge: JudgeBy<T>,
     /// The bytes that are reserved for it, with its own node at least; 0 when it has no place in the pool yet. With
     /// [`MARK`](super::marked::MARK) on a lease that is watched.
     pub(super) charge: usize,
@@ -46,17 +45,11 @@ impl<T> Lent<T> {
     #[inline(always)]
     pub(crate) fn judged(&mut self, judge: impl FnOnce(&dyn Hooks<T>, &mut T, &mut u8) -> Judged) -> Judged {
         let Self { home, value, strikes, .. } = self;
-        caught(|| judge(&**home.hooks, value, strikes)).unwrap_or(Judged::drop(DropReason::Panicked))
+        caught(|| judge(&**home.judging.hooks, value, strikes)).unwrap_or(Judged::drop(DropReason::Panicked))
     }
 
-    pub(super) fn new(judge: JudgeBy<T>, home: Arc<Home<T>>, value: T) -> Self {
-        Self { judge, charge: UNCHARGED, home, strikes: 0, mark: Mark::default(), value }
-    }
-
-    /// What judges it when nobody watches.
-    #[inline]
-    pub(super) fn judge_of_home(&self) -> JudgeBy<T> {
-        self.home.judge
+    pub(super) fn new(home: Arc<Home<T>>, value: T) -> Self {
+        Self { charge: UNCHARGED, home, strikes: 0, mark: Mark::default(), value }
     }
 }
 
@@ -69,10 +62,11 @@ impl<T, V> Lent<T, V> {
         &mut self.value
     }
 
-    /// The bytes that are reserved for it, if it has a place in the pool.
+    /// The bytes that are reserved for it, if it has a place in the pool and no mark. One look for both: a marked charge is
+    /// negative, and `UNCHARGED` is 0.
     #[inline(always)]
     pub(crate) fn charged(&self) -> Option<usize> {
-        (self.charge != UNCHARGED).then_some(self.charge)
+        ((self.charge as isize) > 0).then_some(self.charge)
     }
 
     pub(crate) fn home(&self) -> &Home<T> {
@@ -119,9 +113,13 @@ fn discard<T: Send + 'static>(node: Box<Node<T>>, reason: DropReason) {
     home.discard(node, reason);
 }
 
-/// Gives back a value whose judgement is not that it keeps its charge.
+/// Gives back a value whose judgement is not that it keeps its charge: it has another one, or a mark, which is settled first.
 #[cold]
 fn put_recharged<T: Send + 'static>(mut node: Box<Node<T>>, judged: Judged) {
+    if node.payload.is_marked() {
+        node.payload.settle_back();
+        return keep(node, judged);
+    }
     let before = node.payload.charge;
     let Lent { charge, home, .. } = &mut node.payload;
     match home.recharge(charge, judged) {
@@ -150,7 +148,7 @@ impl<T: Send + 'static> GoHome for Node<T> {
         if in_panic {
             return discard(self, DropReason::Panicked);
         }
-        let judged = (self.payload.judge)(&mut self.payload);
+        let judged = (self.payload.home.judging.by)(&mut self.payload);
         keep(self, judged);
     }
 }
@@ -170,8 +168,7 @@ pub(crate) fn give_back<T: Send + 'static>(node: Box<Node<T>>, retained: usize) 
 /// Gives a node back whose value is as good as new already, and costs what it is charged for ever. Nobody else judges it.
 #[inline(always)]
 pub(crate) fn give_back_fixed<T: Send + 'static>(node: Box<Node<T>>) {
-    // One look for both: a marked charge is negative, and `UNCHARGED` is 0.
-    if (node.payload.charge as isize) > 0 { put(node) } else { give_back_slow(node) }
+    if node.payload.charged().is_some() { put(node) } else { give_back_slow(node) }
 }
 
 /// What is as good as new is so in a panic too. Once a mark is settled, a node with a place has nothing else to settle.

@@ -1,7 +1,7 @@
 //! Leases that somebody watches: taken under a tag, or looked at by the leak detector.
 //!
-//! A watched lease carries a mark, and its judge is [`by_mark`], which settles the mark before it calls the pool's own. So the
-//! drop of a lease that nobody watches does not even look whether it is watched.
+//! A watched lease carries a mark, which stands in its charge too: so no judgement is that the charge stays as it is, and the way
+//! on, which is rare, settles the mark. The drop of a lease that nobody watches does not even look whether it is watched.
 //!
 //! A value that a lease under a tag gave back is kept by that tag, as its idle one, and its mark remembers by which. A lease under
 //! no tag changes nothing of that, so it has nothing to do.
@@ -16,7 +16,6 @@ use super::Home;
 use super::lent::{Lent, Node, UNCHARGED};
 use crate::pool::audit;
 use crate::pool::books::{self, Event};
-use crate::pool::hooks::Judged;
 use crate::pool::records::{self, Taken, Why};
 use crate::raw::audit::Receipt;
 use crate::raw::lease::Lease;
@@ -72,17 +71,6 @@ impl Mark {
     }
 }
 
-/// Settles the mark, then judges as the pool does. Whatever is rare is called last: so nothing is kept across a call.
-extern "C" fn by_mark<T>(lent: &mut Lent<T>) -> Judged {
-    if lent.settle_short() { (lent.judge)(lent) } else { by_mark_slow(lent) }
-}
-
-#[cold]
-extern "C" fn by_mark_slow<T>(lent: &mut Lent<T>) -> Judged {
-    lent.settle(Event::Back);
-    (lent.judge)(lent)
-}
-
 impl<T: Send + 'static> Home<T> {
     /// An idle node that this thread has at hand, where it takes under a name and is watched for nothing else: the short way
     /// of those.
@@ -127,7 +115,6 @@ impl<T: Send + 'static> Home<T> {
         }
         lent.charge |= MARK;
         lent.mark = mark;
-        lent.judge = by_mark;
     }
 
     /// Measures what has no place, whose charge says nothing. `false` where there is no room for a mark: in a charge of a
@@ -178,6 +165,19 @@ impl<T> Lent<T> {
         }
     }
 
+    #[inline(always)]
+    pub(super) fn is_marked(&self) -> bool {
+        self.charge & MARK != 0
+    }
+
+    /// Ends what a mark began, as the value comes back.
+    #[inline]
+    pub(super) fn settle_back(&mut self) {
+        if !self.settle_short() {
+            self.settle(Event::Back);
+        }
+    }
+
     /// Ends what a mark began, where a value with a place comes back from a lease that has a tag and is not on record. `false`
     /// where it is otherwise, or this thread has not counted the tag before: nothing is changed then. It calls nobody.
     #[inline(always)]
@@ -188,7 +188,6 @@ impl<T> Lent<T> {
             return false;
         }
         self.mark = Mark::kept(mark.tag());
-        self.judge = self.judge_of_home();
         self.charge &= !BITS;
         counters.count(Event::Back, self.charge);
         if let Some(receipt) = Receipt::from_word(u32::from_ne_bytes(mark.audit)) {
@@ -200,7 +199,6 @@ impl<T> Lent<T> {
     #[cold]
     pub(super) fn settle(&mut self, event: Event) {
         let mark = core::mem::take(&mut self.mark);
-        self.judge = self.judge_of_home();
         let bytes = self.charge & !BITS;
         self.charge = if self.charge & UNPLACED == 0 { bytes } else { UNCHARGED };
         if mark.flags & RECORDED != 0 {
