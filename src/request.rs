@@ -14,6 +14,8 @@ mod current;
 mod ended;
 mod ending;
 mod guard;
+#[cfg(feature = "http")]
+mod hold;
 mod local;
 mod roll;
 mod scope;
@@ -38,6 +40,6 @@ pub use stats::ScopeStats;
 
 pub(crate) use content::Content;
 #[cfg(feature = "http")]
-pub(crate) use current::with_view;
+pub(crate) use hold::Hold;
 #[cfg(feature = "tokio")]
 pub(crate) use shutdown::LOOK_EVERY;

@@ -11,7 +11,7 @@
 //! Servers drop a body of known length when its last byte is written, and any other after its trailers, without polling it
 //! to the end.
 
-use super::hold::Hold;
+use crate::request::Hold;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use http_body::{Body, Frame, SizeHint};
@@ -25,18 +25,15 @@ pin_project! {
         // `None` once it was through, or dropped.
         #[pin]
         inner: Option<B>,
+        // Marked when nothing is left that anybody would poll for.
         hold: Hold,
-        // Nothing is left that anybody would poll for.
-        through: bool,
-        // Set around each poll. Found set in the drop, the poll has unwound.
-        polling: bool,
     }
 
     impl<B> PinnedDrop for ScopeBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if *this.polling || !*this.through {
-                this.hold.give_up(*this.polling);
+            if !this.hold.is_marked() {
+                this.hold.give_up();
             }
             if this.inner.is_some() {
                 // It may look for its scope in its own drop.
@@ -47,19 +44,21 @@ pin_project! {
 }
 
 impl<B: Body> ScopeBody<B> {
-    pub(super) fn new(inner: B, hold: Hold, is_sent: bool) -> Self {
-        let through = !is_sent || nothing_left(&inner);
-        Self { inner: Some(inner), hold, through, polling: false }
+    #[inline]
+    pub(super) fn new(inner: B, mut hold: Hold, is_sent: bool) -> Self {
+        hold.mark(!is_sent || nothing_left(&inner));
+        Self { inner: Some(inner), hold }
     }
 }
 
 impl<B> ScopeBody<B> {
     /// The empty body of no request.
     pub(super) fn none() -> Self {
-        Self { inner: None, hold: Hold::None, through: true, polling: false }
+        Self { inner: None, hold: Hold::none() }
     }
 }
 
+#[inline]
 fn nothing_left(body: &impl Body) -> bool {
     body.is_end_stream() || body.size_hint().exact() == Some(0)
 }
@@ -75,15 +74,15 @@ impl<B: Body> Body for ScopeBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        *this.polling = true;
-        let polled = this.hold.within(|| {
+        let mut is_through = false;
+        let polled = this.hold.polling(|| {
             let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
             let polled = inner.as_mut().poll_frame(context);
             let is_end = match &polled {
                 Poll::Pending => false,
                 Poll::Ready(Some(Ok(frame))) => {
-                    *this.through = frame.is_trailers() || nothing_left(&*inner);
-                    *this.through && inner.is_end_stream()
+                    is_through = frame.is_trailers() || nothing_left(&*inner);
+                    is_through && inner.is_end_stream()
                 }
                 Poll::Ready(Some(Err(_)) | None) => true,
             };
@@ -93,11 +92,11 @@ impl<B: Body> Body for ScopeBody<B> {
             }
             polled
         });
-        *this.polling = false;
         match &polled {
-            Poll::Pending | Poll::Ready(Some(Ok(_))) => {}
-            Poll::Ready(Some(Err(_))) => core::mem::take(this.hold).give_up(false),
-            Poll::Ready(None) => *this.hold = Hold::None,
+            Poll::Pending => {}
+            Poll::Ready(Some(Ok(_))) => this.hold.mark(is_through),
+            Poll::Ready(Some(Err(_))) => this.hold.take().give_up(),
+            Poll::Ready(None) => drop(this.hold.take()),
         }
         polled
     }
@@ -114,12 +113,12 @@ impl<B: Body> Body for ScopeBody<B> {
 /// The body of no request.
 impl<B: Default> Default for ScopeBody<B> {
     fn default() -> Self {
-        Self { inner: Some(B::default()), hold: Hold::None, through: true, polling: false }
+        Self { inner: Some(B::default()), hold: Hold::none() }
     }
 }
 
 impl<B> core::fmt::Debug for ScopeBody<B> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("ScopeBody").field("hold", &self.hold).field("through", &self.through).finish_non_exhaustive()
+        f.debug_struct("ScopeBody").field("hold", &self.hold).finish_non_exhaustive()
     }
 }

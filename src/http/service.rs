@@ -2,9 +2,8 @@
 
 use super::body::ScopeBody;
 use super::future::ResponseFuture;
-use super::hold::Hold;
 use super::passage::{Passage, Passing};
-use crate::request::{RequestGuard, Scope, Scopes};
+use crate::request::{Hold, RequestGuard, Scope, Scopes};
 use core::ops::ControlFlow;
 use core::task::{Context, Poll};
 use http::{Request, Response};
@@ -54,6 +53,7 @@ impl Begun {
 /// Begins a request, lets it pass `chain` and calls `inner` with it, in its scope.
 ///
 /// A request is large. It is moved once, if it is at nobody's hand when something may panic; so it begins in here.
+#[inline(always)]
 pub(super) fn pass<C, B, Res, F>(
     begin: impl FnOnce() -> Begun,
     chain: &C,
@@ -67,9 +67,9 @@ where
     let (hold, mut passing) = match begin() {
         Begun::Here(guard) => {
             let passing = chain.enter(|| guard.scope());
-            (Hold::Own(guard), passing)
+            (Hold::own(guard), passing)
         }
-        Begun::Around(scope) => (Hold::Joined(scope.handle()), chain.enter(|| scope)),
+        Begun::Around(scope) => (Hold::joined(scope.handle()), chain.enter(|| scope)),
         Begun::Refused => return ResponseFuture::refused(),
     };
     let step = hold.within(|| match C::before(&mut passing, &mut request) {

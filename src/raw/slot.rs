@@ -7,8 +7,8 @@
 //! | [`Free`] | nobody else has a right | `&mut C` | `open` -> [`Owner`]; or the slot is dropped |
 //! | [`Owner`] | one request, begun | `&C` | its drop, which closes the slot |
 //! | [`Pin`] | one strong pin | `&C` | its drop |
-//! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end |
-//! | [`View`] | nothing: a handle on loan | | the loan's end; a [`Spot`] notes it meanwhile, and enters by it |
+//! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end; lent, a [`Spot`] notes it and enters by it |
+//! | [`Hold`] | what an `Owner` does, or a `Handle`, or nothing | | its drop |
 //! | [`Wait`] | nothing: weak | | the close, of which it hears |
 //!
 //! The word, with `generation` in its upper half:
@@ -24,11 +24,13 @@
 //! again, and its memory stays valid and is lost. A generation is used once; the slot that has used
 //! them all is dropped.
 
+mod hold;
 mod note;
 mod spot;
 mod waiting;
 
-pub use spot::{Spot, View};
+pub use hold::{Handle, Hold};
+pub use spot::Spot;
 pub use waiting::Wait;
 
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
@@ -145,13 +147,21 @@ impl<C: Recycle> Slot<C> {
         }
     }
 
+    /// Follows up on the close of an owner who was alone.
+    #[inline]
+    fn recycle_alone(slot: &mut ManuallyDrop<Arc<Self>>, after: Word) {
+        // SAFETY: the word said that there was no pin, so by (b) and (c) this copy is the last one; the owner is in its drop.
+        let slot = unsafe { ManuallyDrop::take(slot) };
+        C::recycle(Free { slot, last: LastUse::of(after, false) });
+    }
+
     /// Follows up on giving up one right, which left the word at `after`. Unless that was the last one, the slot may be
     /// gone by now.
     fn given_up(slot: &mut ManuallyDrop<Arc<Self>>, after: Word, late: bool) {
         if after.is_closed() && after.pins() == 0 {
             // SAFETY: by (c) this copy is the last one, and its holder is in its drop.
             let slot = unsafe { ManuallyDrop::take(slot) };
-            C::recycle(Free { slot, poisoned: after.is_poisoned(), late });
+            C::recycle(Free { slot, last: LastUse::of(after, late) });
         }
     }
 }
@@ -162,22 +172,41 @@ fn copied<C>(slot: &Arc<Slot<C>>) -> ManuallyDrop<Arc<Slot<C>>> {
     ManuallyDrop::new(unsafe { core::ptr::read(slot) })
 }
 
-/// The only right to a slot that nobody uses.
+/// The only right to a slot that nobody uses. Two fields: so it is handed on in registers.
 pub struct Free<C> {
     slot: Arc<Slot<C>>,
-    poisoned: bool,
-    late: bool,
+    last: LastUse,
+}
+
+/// What was out of the ordinary in the last use of a slot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct LastUse(u8);
+
+impl LastUse {
+    const POISONED: u8 = 1;
+    const LATE: u8 = 2;
+
+    #[inline]
+    fn of(word: Word, late: bool) -> Self {
+        Self(if word.is_poisoned() { Self::POISONED } else { 0 } | if late { Self::LATE } else { 0 })
+    }
 }
 
 impl<C> Free<C> {
     /// Whether somebody panicked in the last use.
     pub fn is_poisoned(&self) -> bool {
-        self.poisoned
+        self.last.0 & LastUse::POISONED != 0
     }
 
     /// Whether a pin outlived the owner in the last use.
     pub fn was_late(&self) -> bool {
-        self.late
+        self.last.0 & LastUse::LATE != 0
+    }
+
+    /// Whether neither was so.
+    #[inline]
+    pub fn is_as_usual(&self) -> bool {
+        self.last == LastUse(0)
     }
 
     /// Sets the generation, so that a test can stand next to the end.
@@ -240,7 +269,7 @@ impl<C: Recycle> Owner<C> {
 
     /// A weak handle to this generation.
     pub fn handle(&self) -> Handle<C> {
-        Handle { slot: Arc::clone(&self.slot), generation: self.generation }
+        Handle::new(Arc::clone(&self.slot), self.generation)
     }
 
     /// Marks the content as not to be used again.
@@ -269,6 +298,8 @@ impl<C: Recycle> Owner<C> {
 }
 
 impl<C: Recycle> Drop for Owner<C> {
+    // Worth it: each body and each future of a response ends in one.
+    #[inline]
     fn drop(&mut self) {
         let bits = if panicking() { CLOSED | POISONED } else { CLOSED };
         // Relaxed: the exchange decides.
@@ -276,7 +307,7 @@ impl<C: Recycle> Drop for Owner<C> {
         // Nobody else has a right, and nobody waits: what most requests come to.
         let is_alone = word.0 == u64::from(self.generation) << GENERATION;
         match if is_alone { self.slot.close(word, bits) } else { Err(word) } {
-            Ok(after) => Slot::given_up(&mut self.slot, after, false),
+            Ok(after) => Slot::recycle_alone(&mut self.slot, after),
             Err(word) => self.close_before_others(word, bits),
         }
     }
@@ -316,7 +347,7 @@ impl<C: Recycle> Pin<C> {
     pub fn handle(&self) -> Handle<C> {
         // Relaxed: this pin keeps the generation from changing.
         let generation = Word(self.slot.word.load(Ordering::Relaxed)).generation();
-        Handle { slot: Arc::clone(&self.slot), generation }
+        Handle::new(Arc::clone(&self.slot), generation)
     }
 
     /// Another pin to the same generation, which this one keeps from ending, closed or not. `None` when
@@ -367,28 +398,9 @@ impl<C: Recycle> Drop for Pin<C> {
     }
 }
 
-/// A weak handle to one generation of a slot.
-pub struct Handle<C> {
-    slot: Arc<Slot<C>>,
-    generation: u32,
-}
-
-impl<C: Recycle> Handle<C> {
-    /// Adds a strong pin, if the generation still runs and is not closed.
-    pub fn enter(&self) -> Option<Pin<C>> {
-        pin(&self.slot, self.generation)
-    }
-}
-
-impl<C> Clone for Handle<C> {
-    fn clone(&self) -> Self {
-        Self { slot: Arc::clone(&self.slot), generation: self.generation }
-    }
-}
-
 impl<C> fmt::Debug for Free<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Free").field("poisoned", &self.poisoned).finish_non_exhaustive()
+        f.debug_struct("Free").field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }
 }
 
@@ -401,12 +413,6 @@ impl<C: Recycle> fmt::Debug for Owner<C> {
 impl<C: Recycle> fmt::Debug for Pin<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pin").finish_non_exhaustive()
-    }
-}
-
-impl<C> fmt::Debug for Handle<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("generation", &self.generation).finish_non_exhaustive()
     }
 }
 

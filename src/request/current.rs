@@ -7,7 +7,7 @@
 use super::content::{self, Content};
 use super::scope::{Scope, ScopeHandle};
 use crate::raw::audit::Ticket;
-use crate::raw::slot::{Spot, View};
+use crate::raw::slot::{Handle, Spot};
 
 thread_local! {
     static CURRENT: Spot<Content> = const { Spot::new() };
@@ -52,13 +52,13 @@ fn begin_audit() -> Option<Ticket> {
 /// ```
 #[inline]
 pub fn with_current<R>(handle: &mut Option<ScopeHandle>, f: impl FnOnce() -> R) -> R {
-    with_view(handle.as_ref().map(ScopeHandle::view).as_ref(), f)
+    with_handle(handle.as_ref().map(ScopeHandle::raw), f)
 }
 
-/// As [`with_current`], for those who have a view of a guard or a handle.
+/// As [`with_current`], for those who have a hold.
 #[inline]
-pub(crate) fn with_view<R>(view: Option<&View<'_, Content>>, f: impl FnOnce() -> R) -> R {
-    Spot::with(&CURRENT, view, f)
+pub(super) fn with_handle<R>(handle: Option<&Handle<Content>>, f: impl FnOnce() -> R) -> R {
+    Spot::with(&CURRENT, handle, f)
 }
 
 #[cfg(all(test, not(loom)))]

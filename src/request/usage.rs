@@ -120,6 +120,12 @@ impl Usage {
         Self { book: Mutex::new(book), bound, block: AtomicUsize::new(0), most: AtomicUsize::new(bound) }
     }
 
+    /// The bytes of [`keep`](Self::keep) alone.
+    #[inline]
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Relaxed)
+    }
+
     /// What a slot keeps: a block for a typical request, or up to twice the bytes if it has them already. Before the first
     /// request is known, whatever it has.
     pub(super) fn keep(&self) -> Keep {
@@ -215,6 +221,12 @@ impl Notes {
         if self.len >= self.batch {
             self.hand_in(usage);
         }
+    }
+
+    /// Notes a request that took nothing.
+    #[inline]
+    pub(super) fn note_nothing(&mut self, usage: &Usage) {
+        self.note(0, 0, usage);
     }
 
     #[cold]
