@@ -41,5 +41,7 @@ pub use stats::ScopeStats;
 pub(crate) use content::Content;
 #[cfg(feature = "http")]
 pub(crate) use hold::Hold;
+#[cfg(feature = "http")]
+pub(crate) use crate::raw::slot::Step;
 #[cfg(feature = "tokio")]
 pub(crate) use shutdown::LOOK_EVERY;

@@ -45,9 +45,23 @@ pin_project! {
 
 impl<B: Body> ScopeBody<B> {
     #[inline]
-    pub(super) fn new(inner: B, mut hold: Hold, is_sent: bool) -> Self {
-        hold.mark(!is_sent || nothing_left(&inner));
-        Self { inner: Some(inner), hold }
+    pub(super) fn new(inner: B, hold: Hold, is_sent: bool) -> Self {
+        let mut body = Self::bare(inner);
+        body.take_on(hold, is_sent);
+        body
+    }
+
+    /// A body that takes a request on as soon as it stands in its place: a response is large, and moved as little as can be.
+    #[inline]
+    pub(super) fn bare(inner: B) -> Self {
+        Self { inner: Some(inner), hold: Hold::none() }
+    }
+
+    #[inline]
+    pub(super) fn take_on(&mut self, mut hold: Hold, is_sent: bool) {
+        hold.mark(!is_sent || self.inner.as_ref().is_none_or(nothing_left));
+        // A bare body has none, so nothing is forgotten; it spares a look.
+        core::mem::forget(core::mem::replace(&mut self.hold, hold));
     }
 }
 

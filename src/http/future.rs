@@ -79,26 +79,30 @@ where
             this.step.set(Step::Done);
             return Poll::Ready(Ok(refusal()));
         }
-        let polled = this.hold.polling(|| {
-            let (mut polled, passing) = match this.step.as_mut().project() {
+        let mut polled = this.hold.polling(|| {
+            let (polled, passing) = match this.step.as_mut().project() {
                 StepProjection::Inner { future, passing } => (future.poll(context), passing),
                 StepProjection::Answered { answer, passing } => {
                     (answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(P::answered(answer)))), passing)
                 }
                 StepProjection::Refused | StepProjection::Done => return Poll::Pending,
             };
-            if let Poll::Ready(answer) = &mut polled {
-                if let Ok(response) = answer {
-                    passing.after(response);
+            let response = match ready!(polled) {
+                Ok(mut response) => {
+                    passing.after(&mut response);
+                    Ok(response.map(ScopeBody::bare))
                 }
-                // What the inner future and the chain still hold of the request goes before the body is sent.
-                this.step.set(Step::Done);
-            }
-            polled
+                Err(error) => Err(error),
+            };
+            // What the inner future and the chain still hold of the request goes before the body is sent.
+            this.step.set(Step::Done);
+            Poll::Ready(response)
         });
-        let response = ready!(polled)?;
-        let is_sent = !this.hold.is_marked() && may_have_body(response.status());
-        Poll::Ready(Ok(response.map(|body| ScopeBody::new(body, this.hold.take(), is_sent))))
+        if let Poll::Ready(Ok(response)) = &mut polled {
+            let is_sent = !this.hold.is_marked() && may_have_body(response.status());
+            response.body_mut().take_on(this.hold.take(), is_sent);
+        }
+        polled
     }
 }
 

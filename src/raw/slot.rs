@@ -30,7 +30,7 @@ mod spot;
 mod waiting;
 
 pub use hold::{Handle, Hold};
-pub use spot::Spot;
+pub use spot::{Spot, Step};
 pub use waiting::Wait;
 
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};

@@ -201,6 +201,7 @@ impl Recycle for Content {
     }
 
     /// The way of a request that took nothing is short and calls nobody; the other is called last.
+    #[inline(always)]
     fn recycle(mut free: Free<Self>) {
         let is_as_usual = free.is_as_usual();
         let content = &mut *free;

@@ -7,7 +7,7 @@
 use super::content::{self, Content};
 use super::scope::{Scope, ScopeHandle};
 use crate::raw::audit::Ticket;
-use crate::raw::slot::{Handle, Spot};
+use crate::raw::slot::{Handle, Spot, Step};
 
 thread_local! {
     static CURRENT: Spot<Content> = const { Spot::new() };
@@ -59,6 +59,13 @@ pub fn with_current<R>(handle: &mut Option<ScopeHandle>, f: impl FnOnce() -> R) 
 #[inline]
 pub(super) fn with_handle<R>(handle: Option<&Handle<Content>>, f: impl FnOnce() -> R) -> R {
     Spot::with(&CURRENT, handle, f)
+}
+
+/// As `with_handle`, for a step.
+#[inline]
+#[cfg(feature = "http")]
+pub(super) fn with_step<I, S: Step<I>>(handle: Option<&Handle<Content>>, input: I, step: S) -> S::Output {
+    Spot::with_step(&CURRENT, handle, input, step)
 }
 
 #[cfg(all(test, not(loom)))]

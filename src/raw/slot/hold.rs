@@ -9,15 +9,20 @@ use core::mem::ManuallyDrop;
 pub struct Handle<C> {
     pub(super) slot: Arc<Slot<C>>,
     pub(super) generation: u32,
-    /// Only a [`Hold`] has a use for them; they stand here since there is room.
-    is_owner: bool,
-    is_marked: bool,
+    /// Only a [`Hold`] has a use for it; it stands here since there is room. (Not `bool`s: their spare values would be what
+    /// an empty hold is known by, in place of the null pointer.)
+    marks: u32,
 }
+
+/// It stands for the owner's right.
+const OWNER: u32 = 1;
+/// Its holder has marked it.
+const MARKED: u32 = 2;
 
 impl<C> Handle<C> {
     #[inline]
     pub(super) fn new(slot: Arc<Slot<C>>, generation: u32) -> Self {
-        Self { slot, generation, is_owner: false, is_marked: false }
+        Self { slot, generation, marks: 0 }
     }
 }
 
@@ -38,7 +43,7 @@ impl<C> Clone for Handle<C> {
 ///
 /// # Invariants
 ///
-/// (a) Where `is_owner` is set, the handle's count is the copy of an [`Owner`] that is no more, and the hold stands for it.
+/// (a) Where `OWNER` is set, the handle's count is the copy of an [`Owner`] that is no more, and the hold stands for it.
 ///     Else it is a count of its own.
 pub struct Hold<C: Recycle>(Option<ManuallyDrop<Handle<C>>>);
 
@@ -54,12 +59,12 @@ impl<C: Recycle> Hold<C> {
     pub fn own(owner: Owner<C>) -> Self {
         let owner = ManuallyDrop::new(owner);
         let slot = ManuallyDrop::into_inner(copied(&owner.slot));
-        Self(Some(ManuallyDrop::new(Handle { slot, generation: owner.generation, is_owner: true, is_marked: false })))
+        Self(Some(ManuallyDrop::new(Handle { slot, generation: owner.generation, marks: OWNER })))
     }
 
     /// A weak handle.
     pub fn joined(handle: Handle<C>) -> Self {
-        Self(Some(ManuallyDrop::new(Handle { is_owner: false, is_marked: false, ..handle })))
+        Self(Some(ManuallyDrop::new(Handle { marks: 0, ..handle })))
     }
 
     /// Whether there is something.
@@ -77,21 +82,21 @@ impl<C: Recycle> Hold<C> {
     /// The mark; not set where there is nothing.
     #[inline]
     pub fn is_marked(&self) -> bool {
-        self.0.as_ref().is_some_and(|handle| handle.is_marked)
+        self.0.as_ref().is_some_and(|handle| handle.marks & MARKED != 0)
     }
 
     /// Sets the mark, where there is something.
     #[inline]
     pub fn mark(&mut self, is_marked: bool) {
         if let Some(handle) = &mut self.0 {
-            handle.is_marked = is_marked;
+            handle.marks = handle.marks & !MARKED | if is_marked { MARKED } else { 0 };
         }
     }
 
     /// Runs `f` with the owner's right, if this is it.
     #[inline]
     pub fn as_owner(&self, f: impl FnOnce(&Owner<C>)) {
-        if let Some(handle) = self.0.as_ref().filter(|handle| handle.is_owner) {
+        if let Some(handle) = self.0.as_ref().filter(|handle| handle.marks & OWNER != 0) {
             // On loan: not dropped.
             f(&ManuallyDrop::new(Owner { slot: copied(&handle.slot), generation: handle.generation }));
         }
@@ -109,7 +114,7 @@ impl<C: Recycle> Drop for Hold<C> {
     #[inline]
     fn drop(&mut self) {
         let Some(handle) = self.0.take() else { return };
-        if handle.is_owner {
+        if handle.marks & OWNER != 0 {
             drop(Owner { slot: copied(&handle.slot), generation: handle.generation });
         } else {
             drop(ManuallyDrop::into_inner(handle));

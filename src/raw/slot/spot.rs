@@ -35,6 +35,28 @@ impl<C> Spot<C> {
     }
 }
 
+/// What is done with an input. A closure would be handed a tuple, into which a large input is copied.
+pub trait Step<I> {
+    type Output;
+
+    fn run(self, input: I) -> Self::Output;
+}
+
+impl<C> Spot<C> {
+    /// As [`with`](Self::with), for a step.
+    #[inline]
+    pub fn with_step<I, S: Step<I>>(
+        at: &'static LocalKey<Self>,
+        handle: Option<&Handle<C>>,
+        input: I,
+        step: S,
+    ) -> S::Output {
+        let noted = handle.map(NonNull::from);
+        let _back = Back { at, before: at.with(|spot| spot.0.replace(noted)) };
+        step.run(input)
+    }
+}
+
 impl<C> Spot<C> {
     /// Looks at what is noted, if anything is.
     #[inline]
