@@ -40,7 +40,7 @@ pub use stats::ScopeStats;
 
 pub(crate) use content::Content;
 #[cfg(feature = "http")]
-pub(crate) use hold::Hold;
+pub(crate) use hold::{Carried, Hold};
 #[cfg(feature = "http")]
 pub(crate) use crate::raw::slot::Step;
 #[cfg(feature = "tokio")]

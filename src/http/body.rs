@@ -11,7 +11,7 @@
 //! Servers drop a body of known length when its last byte is written, and any other after its trailers, without polling it
 //! to the end.
 
-use crate::request::Hold;
+use crate::request::{Carried, Hold};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use http_body::{Body, Frame, SizeHint};
@@ -22,22 +22,22 @@ pin_project! {
     ///
     /// Its drop ends the request, unless its end was reached before.
     pub struct ScopeBody<B> {
-        // `None` once it was through, or dropped.
+        // The body inside, until it was through or dropped. The hold beside it is marked when nothing is left that anybody
+        // would poll for.
         #[pin]
-        inner: Option<B>,
-        // Marked when nothing is left that anybody would poll for.
-        hold: Hold,
+        inner: Carried<B>,
     }
 
     impl<B> PinnedDrop for ScopeBody<B> {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if !this.hold.is_marked() {
-                this.hold.give_up();
+            let inner = this.project().inner;
+            let hold = inner.hold();
+            if !hold.is_marked() {
+                hold.give_up();
             }
-            if this.inner.is_some() {
+            if let Some((hold, value)) = inner.give_up() {
                 // It may look for its scope in its own drop.
-                this.hold.within(|| this.inner.set(None));
+                hold.within(|| drop(value));
             }
         }
     }
@@ -54,21 +54,20 @@ impl<B: Body> ScopeBody<B> {
     /// A body that takes a request on as soon as it stands in its place: a response is large, and moved as little as can be.
     #[inline]
     pub(super) fn bare(inner: B) -> Self {
-        Self { inner: Some(inner), hold: Hold::none() }
+        Self { inner: Carried::bare(inner) }
     }
 
     #[inline]
     pub(super) fn take_on(&mut self, mut hold: Hold, is_sent: bool) {
-        hold.mark(!is_sent || self.inner.as_ref().is_none_or(nothing_left));
-        // A bare body has none, so nothing is forgotten; it spares a look.
-        core::mem::forget(core::mem::replace(&mut self.hold, hold));
+        hold.mark(!is_sent || self.inner.value().is_none_or(nothing_left));
+        self.inner.take_on(hold);
     }
 }
 
 impl<B> ScopeBody<B> {
     /// The empty body of no request.
     pub(super) fn none() -> Self {
-        Self { inner: None, hold: Hold::none() }
+        Self { inner: Carried::none() }
     }
 }
 
@@ -87,52 +86,59 @@ impl<B: Body> Body for ScopeBody<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut this = self.project();
-        let mut is_through = false;
-        let polled = this.hold.polling(|| {
-            let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let mut carried = self.project().inner;
+        let (hold, inner) = carried.as_mut().parts();
+        let Some(mut inner) = inner else {
+            drop(hold.take());
+            return Poll::Ready(None);
+        };
+        let mut is_through = hold.is_marked();
+        let mut is_end = false;
+        let polled = hold.polling(|| {
             let polled = inner.as_mut().poll_frame(context);
-            let is_end = match &polled {
-                Poll::Pending => false,
+            match &polled {
+                Poll::Pending => {}
                 Poll::Ready(Some(Ok(frame))) => {
                     is_through = frame.is_trailers() || nothing_left(&*inner);
-                    is_through && inner.is_end_stream()
+                    is_end = is_through && inner.is_end_stream();
                 }
-                Poll::Ready(Some(Err(_)) | None) => true,
-            };
-            if is_end {
-                // Whoever polls once more finds the end, not a body outside of its request.
-                this.inner.set(None);
+                Poll::Ready(Some(Err(_)) | None) => is_end = true,
             }
             polled
         });
+        hold.mark(is_through);
+        if is_end {
+            // Whoever polls once more finds the end, not a body outside of its request.
+            if let Some((hold, value)) = carried.as_mut().give_up() {
+                hold.polling(|| drop(value));
+            }
+        }
         match &polled {
-            Poll::Pending => {}
-            Poll::Ready(Some(Ok(_))) => this.hold.mark(is_through),
-            Poll::Ready(Some(Err(_))) => this.hold.take().give_up(),
-            Poll::Ready(None) => drop(this.hold.take()),
+            Poll::Pending | Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(Some(Err(_))) => carried.parts().0.take().give_up(),
+            Poll::Ready(None) => drop(carried.parts().0.take()),
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.inner.value().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.inner.value().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
 /// The body of no request.
 impl<B: Default> Default for ScopeBody<B> {
     fn default() -> Self {
-        Self { inner: Some(B::default()), hold: Hold::none() }
+        Self { inner: Carried::bare(B::default()) }
     }
 }
 
 impl<B> core::fmt::Debug for ScopeBody<B> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("ScopeBody").field("hold", &self.hold).finish_non_exhaustive()
+        f.debug_struct("ScopeBody").field("hold", self.inner.hold()).finish_non_exhaustive()
     }
 }

@@ -47,19 +47,11 @@ pub(super) enum Begun {
 impl Begun {
     #[inline]
     pub(super) fn here(scopes: &Scopes) -> Self {
-        match try_begin(scopes) {
-            Some(guard) => Self::Here(guard),
-            None => Self::Refused,
+        match scopes.try_begin() {
+            Ok(guard) => Self::Here(guard),
+            Err(_) => Self::Refused,
         }
     }
-}
-
-/// Of the ABI "C", so that the compiler knows that it does not unwind, and keeps no second copy of a request for the case. No
-/// code of a user runs in it.
-#[inline]
-#[allow(improper_ctypes_definitions)] // Nobody but Rust calls it.
-extern "C" fn try_begin(scopes: &Scopes) -> Option<RequestGuard> {
-    scopes.try_begin().ok()
 }
 
 /// What lets a request pass `chain` and then calls the inner service.
@@ -98,9 +90,9 @@ where
     let (hold, mut passing) = match begin() {
         Begun::Here(guard) => {
             let passing = chain.enter(|| guard.scope());
-            (Hold::own(guard), passing)
+            (Hold::of(guard), passing)
         }
-        Begun::Around(scope) => (Hold::joined(scope.handle()), chain.enter(|| scope)),
+        Begun::Around(scope) => (Hold::of_other(scope.handle()), chain.enter(|| scope)),
         Begun::Refused => return ResponseFuture::refused(),
     };
     let step = hold.step(request, Passes::<_, (C, Res), _>(&mut passing, PhantomData, inner));

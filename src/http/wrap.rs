@@ -64,5 +64,5 @@ where
 /// assert_eq!(scopes.stats().open(), 0);
 /// ```
 pub fn wrap_body<B: Body>(body: B, guard: RequestGuard) -> ScopeBody<B> {
-    ScopeBody::new(body, Hold::own(guard), true)
+    ScopeBody::new(body, Hold::of(guard), true)
 }

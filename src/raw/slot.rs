@@ -7,7 +7,7 @@
 //! | [`Free`] | nobody else has a right | `&mut C` | `open` -> [`Owner`]; or the slot is dropped |
 //! | [`Owner`] | one request, begun | `&C` | its drop, which closes the slot |
 //! | [`Pin`] | one strong pin | `&C` | its drop |
-//! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end; lent, a [`Spot`] notes it and enters by it |
+//! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end; lent, a [`Spot`] notes its [`Term`] and enters by it |
 //! | [`Hold`] | what an `Owner` does, or a `Handle`, or nothing | | its drop |
 //! | [`Wait`] | nothing: weak | | the close, of which it hears |
 //!
@@ -24,12 +24,14 @@
 //! again, and its memory stays valid and is lost. A generation is used once; the slot that has used
 //! them all is dropped.
 
+mod handle;
 mod hold;
 mod note;
 mod spot;
 mod waiting;
 
-pub use hold::{Handle, Hold};
+pub use handle::Handle;
+pub use hold::{Carried, Hold, Term};
 pub use spot::{Spot, Step};
 pub use waiting::Wait;
 
@@ -79,6 +81,11 @@ pub trait Recycle: Sized {
 
     /// Takes the content over. Runs in a `Drop`, so it must not panic.
     fn recycle(free: Free<Self>);
+
+    /// Ends the right of an owner that a [`Hold`] has stood for: a drop, in a place of the content's choice.
+    fn end(owner: Owner<Self>) {
+        drop(owner);
+    }
 }
 
 /// # Invariants
@@ -269,7 +276,7 @@ impl<C: Recycle> Owner<C> {
 
     /// A weak handle to this generation.
     pub fn handle(&self) -> Handle<C> {
-        Handle::new(Arc::clone(&self.slot), self.generation)
+        Handle { slot: Arc::clone(&self.slot), generation: self.generation }
     }
 
     /// Marks the content as not to be used again.
@@ -299,7 +306,7 @@ impl<C: Recycle> Owner<C> {
 
 impl<C: Recycle> Drop for Owner<C> {
     // Worth it: each body and each future of a response ends in one.
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let bits = if panicking() { CLOSED | POISONED } else { CLOSED };
         // Relaxed: the exchange decides.
@@ -347,7 +354,7 @@ impl<C: Recycle> Pin<C> {
     pub fn handle(&self) -> Handle<C> {
         // Relaxed: this pin keeps the generation from changing.
         let generation = Word(self.slot.word.load(Ordering::Relaxed)).generation();
-        Handle::new(Arc::clone(&self.slot), generation)
+        Handle { slot: Arc::clone(&self.slot), generation }
     }
 
     /// Another pin to the same generation, which this one keeps from ending, closed or not. `None` when

@@ -7,7 +7,9 @@
 use super::content::{self, Content};
 use super::scope::{Scope, ScopeHandle};
 use crate::raw::audit::Ticket;
-use crate::raw::slot::{Handle, Spot, Step};
+#[cfg(feature = "http")]
+use crate::raw::slot::Step;
+use crate::raw::slot::{Spot, Term};
 
 thread_local! {
     static CURRENT: Spot<Content> = const { Spot::new() };
@@ -52,20 +54,20 @@ fn begin_audit() -> Option<Ticket> {
 /// ```
 #[inline]
 pub fn with_current<R>(handle: &mut Option<ScopeHandle>, f: impl FnOnce() -> R) -> R {
-    with_handle(handle.as_ref().map(ScopeHandle::raw), f)
+    within(&handle.as_ref().map_or_else(Term::none, ScopeHandle::term), f)
 }
 
 /// As [`with_current`], for those who have a hold.
 #[inline]
-pub(super) fn with_handle<R>(handle: Option<&Handle<Content>>, f: impl FnOnce() -> R) -> R {
-    Spot::with(&CURRENT, handle, f)
+pub(super) fn within<R>(term: &Term<Content>, f: impl FnOnce() -> R) -> R {
+    Spot::with(&CURRENT, term, f)
 }
 
-/// As `with_handle`, for a step.
+/// As `within`, for a step.
 #[inline]
 #[cfg(feature = "http")]
-pub(super) fn with_step<I, S: Step<I>>(handle: Option<&Handle<Content>>, input: I, step: S) -> S::Output {
-    Spot::with_step(&CURRENT, handle, input, step)
+pub(super) fn with_step<I, S: Step<I>>(term: &Term<Content>, input: I, step: S) -> S::Output {
+    Spot::with_step(&CURRENT, term, input, step)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -13,7 +13,7 @@ use crate::buffer::BufferPool;
 use crate::pool::{Node, Pool, Pooled, Reset};
 use crate::raw::held::Held;
 use crate::raw::parcels::Finish;
-use crate::raw::slot::{Handle, Pin};
+use crate::raw::slot::{Handle, Pin, Term};
 use crate::sync::Arc;
 use core::fmt;
 use std::time::Instant;
@@ -290,8 +290,8 @@ impl ScopeHandle {
 
     /// Lends a handle to the spot that says which request is current.
     #[inline]
-    pub(super) fn raw(&self) -> &Handle<Content> {
-        &self.0
+    pub(super) fn term(&self) -> Term<Content> {
+        Term::of(&self.0)
     }
 
     /// What it is made of, for a hold.

@@ -38,7 +38,7 @@ impl Scopes {
         }
         // Counted first, asked then: whoever shuts the gate sees this request, or this request sees the gate.
         let request = self.begin();
-        if gate.passes() { Ok(request) } else { Err(ShuttingDown) }
+        if gate.passes() { Ok(request) } else { Err(refuse(request)) }
     }
 
     /// From now on [`try_begin`](Self::try_begin) refuses, and with it the http layer, which answers 503. `begin` goes on, for
@@ -102,6 +102,13 @@ impl Scopes {
     pub(crate) fn survivors(&self) -> Survivors {
         Survivors { requests: self.stats().open(), tags: self.tags() }
     }
+}
+
+/// Ends a request that began while the gate was shut.
+#[cold]
+fn refuse(request: RequestGuard) -> ShuttingDown {
+    drop(request);
+    ShuttingDown
 }
 
 /// The server shuts down: no new requests.

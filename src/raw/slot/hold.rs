@@ -1,124 +1,236 @@
-//! A weak handle to a generation, and what may be that or the owner's right: a hold.
+//! What goes with a response: the owner's right or a weak handle, and a value beside it.
 
-use super::{Owner, Pin, Recycle, Slot, copied, pin};
+use super::{Handle, Owner, Pin, Recycle, Slot, copied, pin};
 use crate::sync::Arc;
 use core::fmt;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::pin::Pin as Pinned;
 
-/// A weak handle to one generation of a slot.
-pub struct Handle<C> {
-    pub(super) slot: Arc<Slot<C>>,
+/// One generation of one slot, or of none, with marks. It counts nothing by itself.
+pub struct Term<C> {
+    pub(super) slot: Option<ManuallyDrop<Arc<Slot<C>>>>,
     pub(super) generation: u32,
-    /// Only a [`Hold`] has a use for it; it stands here since there is room. (Not `bool`s: their spare values would be what
-    /// an empty hold is known by, in place of the null pointer.)
     marks: u32,
 }
 
-/// It stands for the owner's right.
+/// A hold's slot is held by the owner's right.
 const OWNER: u32 = 1;
-/// Its holder has marked it.
+/// The holder has marked it.
 const MARKED: u32 = 2;
+/// The value beside a hold is there.
+const THERE: u32 = 4;
 
-impl<C> Handle<C> {
-    #[inline]
-    pub(super) fn new(slot: Arc<Slot<C>>, generation: u32) -> Self {
-        Self { slot, generation, marks: 0 }
+impl<C> Term<C> {
+    /// Of no slot.
+    pub fn none() -> Self {
+        Self { slot: None, generation: 0, marks: 0 }
+    }
+
+    /// That of a handle, on loan.
+    pub fn of(handle: &Handle<C>) -> Self {
+        Self { slot: Some(copied(&handle.slot)), generation: handle.generation, marks: 0 }
     }
 }
 
-impl<C: Recycle> Handle<C> {
+impl<C: Recycle> Term<C> {
     /// Adds a strong pin, if the generation still runs and is not closed.
-    pub fn enter(&self) -> Option<Pin<C>> {
-        pin(&self.slot, self.generation)
+    pub(super) fn enter(&self) -> Option<Pin<C>> {
+        pin(self.slot.as_ref()?, self.generation)
     }
 }
 
-impl<C> Clone for Handle<C> {
-    fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.slot), self.generation)
-    }
-}
-
-/// The owner's right, or a weak handle, or nothing; with a mark for whoever has it. Two words: it moves with each response.
+/// The owner's right, or a weak handle, or nothing; with a mark for whoever has it. Two words, since it moves with each
+/// response.
 ///
 /// # Invariants
 ///
-/// (a) Where `OWNER` is set, the handle's count is the copy of an [`Owner`] that is no more, and the hold stands for it.
-///     Else it is a count of its own.
-pub struct Hold<C: Recycle>(Option<ManuallyDrop<Handle<C>>>);
+/// (a) Where there is a slot, its count is this hold's: with `OWNER` that of an [`Owner`] that is no more and that the hold
+///     stands for, else one of its own.
+pub struct Hold<C: Recycle>(Term<C>);
 
 impl<C: Recycle> Hold<C> {
     /// Nothing.
     #[inline]
     pub fn none() -> Self {
-        Self(None)
+        Self(Term { slot: None, generation: 0, marks: 0 })
     }
 
     /// The owner's right.
     #[inline]
     pub fn own(owner: Owner<C>) -> Self {
         let owner = ManuallyDrop::new(owner);
-        let slot = ManuallyDrop::into_inner(copied(&owner.slot));
-        Self(Some(ManuallyDrop::new(Handle { slot, generation: owner.generation, marks: OWNER })))
+        Self(Term { slot: Some(copied(&owner.slot)), generation: owner.generation, marks: OWNER })
     }
 
     /// A weak handle.
-    pub fn joined(handle: Handle<C>) -> Self {
-        Self(Some(ManuallyDrop::new(Handle { marks: 0, ..handle })))
+    pub fn joined(Handle { slot, generation }: Handle<C>) -> Self {
+        Self(Term { slot: Some(ManuallyDrop::new(slot)), generation, marks: 0 })
     }
 
     /// Whether there is something.
     #[inline]
     pub fn is_some(&self) -> bool {
-        self.0.is_some()
+        self.0.slot.is_some()
     }
 
-    /// Lends the handle, or one in place of the owner's right.
+    /// What a [`Spot`](super::Spot) may note.
     #[inline]
-    pub fn handle(&self) -> Option<&Handle<C>> {
-        self.0.as_deref()
+    pub fn term(&self) -> &Term<C> {
+        &self.0
     }
 
-    /// The mark; not set where there is nothing.
     #[inline]
     pub fn is_marked(&self) -> bool {
-        self.0.as_ref().is_some_and(|handle| handle.marks & MARKED != 0)
+        self.0.marks & MARKED != 0
     }
 
-    /// Sets the mark, where there is something.
     #[inline]
     pub fn mark(&mut self, is_marked: bool) {
-        if let Some(handle) = &mut self.0 {
-            handle.marks = handle.marks & !MARKED | if is_marked { MARKED } else { 0 };
-        }
+        self.0.marks = self.0.marks & !MARKED | if is_marked { MARKED } else { 0 };
     }
 
     /// Runs `f` with the owner's right, if this is it.
     #[inline]
     pub fn as_owner(&self, f: impl FnOnce(&Owner<C>)) {
-        if let Some(handle) = self.0.as_ref().filter(|handle| handle.marks & OWNER != 0) {
-            // On loan: not dropped.
-            f(&ManuallyDrop::new(Owner { slot: copied(&handle.slot), generation: handle.generation }));
+        if let Some(owner) = self.owner() {
+            f(&owner);
         }
     }
 
-    /// Takes it away.
+    /// The owner that this hold stands for: not to be dropped but by the hold's end.
+    #[inline]
+    fn owner(&self) -> Option<ManuallyDrop<Owner<C>>> {
+        let slot = self.0.slot.as_ref().filter(|_| self.0.marks & OWNER != 0)?;
+        Some(ManuallyDrop::new(Owner { slot: copied(slot), generation: self.0.generation }))
+    }
+
+    /// Takes it away, without its mark.
     #[inline]
     pub fn take(&mut self) -> Self {
-        Self(self.0.take())
+        let marks = self.0.marks & OWNER;
+        Self(Term { slot: self.0.slot.take(), generation: self.0.generation, marks })
     }
 }
 
 impl<C: Recycle> Drop for Hold<C> {
-    // Worth it: a response's future and its body each drop one, most of which are empty or the owner's.
+    // Worth it: most holds that are dropped were given on.
     #[inline]
     fn drop(&mut self) {
-        let Some(handle) = self.0.take() else { return };
-        if handle.marks & OWNER != 0 {
-            drop(Owner { slot: copied(&handle.slot), generation: handle.generation });
-        } else {
-            drop(ManuallyDrop::into_inner(handle));
+        let owner = self.owner();
+        let Some(slot) = self.0.slot.take() else { return };
+        match owner {
+            Some(owner) => C::end(ManuallyDrop::into_inner(owner)),
+            None => drop(ManuallyDrop::into_inner(slot)),
         }
+    }
+}
+
+/// A hold and a value beside it, which may go before. No niche: an outer enum has its tag where it would have it without a
+/// hold, so that a response is moved in the same pieces.
+///
+/// # Invariants
+///
+/// (b) With `THERE` in the marks, `value` is there. It is pinned where this is, and does not move once it is.
+pub struct Carried<B, C: Recycle> {
+    value: MaybeUninit<B>,
+    hold: Hold<C>,
+}
+
+impl<B, C: Recycle> Carried<B, C> {
+    /// A value without a hold.
+    #[inline]
+    pub fn bare(value: B) -> Self {
+        let mut hold = Hold::none();
+        hold.0.marks = THERE;
+        Self { value: MaybeUninit::new(value), hold }
+    }
+
+    /// Nothing.
+    pub fn none() -> Self {
+        Self { value: MaybeUninit::uninit(), hold: Hold::none() }
+    }
+
+    /// Puts `hold` beside the value, in place of another.
+    #[inline]
+    pub fn take_on(&mut self, hold: Hold<C>) {
+        let there = self.hold.0.marks & THERE;
+        self.hold = hold;
+        self.hold.0.marks |= there;
+    }
+
+    #[inline]
+    pub fn hold(&self) -> &Hold<C> {
+        &self.hold
+    }
+
+    #[inline]
+    fn is_there(&self) -> bool {
+        self.hold.0.marks & THERE != 0
+    }
+
+    #[inline]
+    pub fn value(&self) -> Option<&B> {
+        // SAFETY: by (b).
+        self.is_there().then(|| unsafe { self.value.assume_init_ref() })
+    }
+
+    /// The hold, and the value if it is there.
+    #[inline]
+    pub fn parts(self: Pinned<&mut Self>) -> (&mut Hold<C>, Option<Pinned<&mut B>>) {
+        // SAFETY: nothing is moved out of it: the hold is not pinned, and the value is handed out pinned.
+        let this = unsafe { self.get_unchecked_mut() };
+        if !this.is_there() {
+            return (&mut this.hold, None);
+        }
+        // SAFETY: by (b).
+        let value = unsafe { this.value.assume_init_mut() };
+        // SAFETY: by (b) it is pinned.
+        (&mut this.hold, Some(unsafe { Pinned::new_unchecked(value) }))
+    }
+
+    /// Gives the value up, if it is there: to be dropped while the hold is lent, not to be forgotten.
+    #[inline]
+    pub fn give_up(self: Pinned<&mut Self>) -> Option<(&Hold<C>, GivenUp<'_, B>)> {
+        // SAFETY: nothing is moved out of it.
+        unsafe { self.get_unchecked_mut() }.given_up()
+    }
+
+    #[inline]
+    fn given_up(&mut self) -> Option<(&Hold<C>, GivenUp<'_, B>)> {
+        if !self.is_there() {
+            return None;
+        }
+        // Before the drop, which may panic.
+        self.hold.0.marks &= !THERE;
+        Some((&self.hold, GivenUp(&mut self.value)))
+    }
+}
+
+impl<B, C: Recycle> Drop for Carried<B, C> {
+    #[inline]
+    fn drop(&mut self) {
+        self.given_up();
+    }
+}
+
+/// A value that is dropped with this, in its place.
+///
+/// # Invariants
+///
+/// (c) It is there, and nobody else will drop it.
+pub struct GivenUp<'v, B>(&'v mut MaybeUninit<B>);
+
+impl<B> Drop for GivenUp<'_, B> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: by (c).
+        unsafe { self.0.assume_init_drop() };
+    }
+}
+
+impl<B> fmt::Debug for GivenUp<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GivenUp").finish_non_exhaustive()
     }
 }
 
@@ -128,14 +240,20 @@ impl<C: Recycle> Default for Hold<C> {
     }
 }
 
-impl<C> fmt::Debug for Handle<C> {
+impl<C: Recycle> fmt::Debug for Hold<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_tuple("Hold").field(&self.is_some().then_some(self.0.generation)).finish()
     }
 }
 
-impl<C: Recycle> fmt::Debug for Hold<C> {
+impl<C> fmt::Debug for Term<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Hold").field(&self.handle()).finish()
+        f.debug_struct("Term").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl<B, C: Recycle> fmt::Debug for Carried<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Carried").field("hold", &self.hold).finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 //! It is 0 until somebody with a pin leaves another one, and again when the slot is recycled. Beside it stands the generation
 //! that it belongs to; so nobody reads the word of another request. Whoever reads it sees what was done before it was left.
 
-use super::{Free, GENERATION, Handle, Pin, Recycle, Slot, Spot, Word};
+use super::{Free, GENERATION, Handle, Pin, Recycle, Slot, Spot, Term, Word};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 impl<C> Slot<C> {
@@ -23,11 +23,18 @@ impl<C> Handle<C> {
     }
 }
 
+impl<C> Term<C> {
+    #[inline]
+    fn note(&self) -> u32 {
+        self.slot.as_ref().map_or(0, |slot| slot.note_of(self.generation))
+    }
+}
+
 impl<C> Spot<C> {
     /// The note of what this thread works for: 0 without one.
     #[inline]
     pub fn note(&self) -> u32 {
-        self.look(Handle::note).unwrap_or(0)
+        self.look(Term::note).unwrap_or(0)
     }
 }
 
@@ -81,7 +88,7 @@ mod tests {
     }
 
     fn noted(handle: &Handle<Content>) -> u32 {
-        Spot::with(&SPOT, Some(handle), || SPOT.with(Spot::note))
+        Spot::with(&SPOT, &Term::of(handle), || SPOT.with(Spot::note))
     }
 
     #[test]

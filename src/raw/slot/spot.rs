@@ -3,7 +3,7 @@
 //! Nothing is counted and nothing moves: [`Spot::with`] notes where the lent one is, and puts back what was noted before when
 //! its closure is through, also by a panic. So what is noted never outlives the loan.
 
-use super::{Handle, Pin, Recycle};
+use super::{Pin, Recycle, Term};
 use core::cell::Cell;
 use core::fmt;
 use core::ptr::NonNull;
@@ -13,9 +13,9 @@ use std::thread::LocalKey;
 ///
 /// # Invariants
 ///
-/// (a) What is noted is a handle that a call of [`with`](Self::with), further up the stack of the thread that the spot
+/// (a) What is noted is a term that a call of [`with`](Self::with), further up the stack of the thread that the spot
 ///     belongs to, has borrowed. (No other thread sees it, since a `Cell` is not `Sync`.)
-pub struct Spot<C: 'static>(Cell<Option<NonNull<Handle<C>>>>);
+pub struct Spot<C: 'static>(Cell<Option<NonNull<Term<C>>>>);
 
 impl<C> Spot<C> {
     /// Nothing is noted.
@@ -24,11 +24,11 @@ impl<C> Spot<C> {
         Self(Cell::new(None))
     }
 
-    /// Runs `f` while `handle` is noted, or nothing is.
+    /// Runs `f` while `term` is noted.
     #[inline]
-    pub fn with<R>(at: &'static LocalKey<Self>, handle: Option<&Handle<C>>, f: impl FnOnce() -> R) -> R {
+    pub fn with<R>(at: &'static LocalKey<Self>, term: &Term<C>, f: impl FnOnce() -> R) -> R {
         // The lifetime is lost here; (a) stands in for it.
-        let noted = handle.map(NonNull::from);
+        let noted = Some(NonNull::from(term));
         // `f` is called outside of the key's own closure, which the compiler would leave as a call with `f` moved in.
         let _back = Back { at, before: at.with(|spot| spot.0.replace(noted)) };
         f()
@@ -47,11 +47,11 @@ impl<C> Spot<C> {
     #[inline]
     pub fn with_step<I, S: Step<I>>(
         at: &'static LocalKey<Self>,
-        handle: Option<&Handle<C>>,
+        term: &Term<C>,
         input: I,
         step: S,
     ) -> S::Output {
-        let noted = handle.map(NonNull::from);
+        let noted = Some(NonNull::from(term));
         let _back = Back { at, before: at.with(|spot| spot.0.replace(noted)) };
         step.run(input)
     }
@@ -60,7 +60,7 @@ impl<C> Spot<C> {
 impl<C> Spot<C> {
     /// Looks at what is noted, if anything is.
     #[inline]
-    pub(super) fn look<R>(&self, look: impl FnOnce(&Handle<C>) -> R) -> Option<R> {
+    pub(super) fn look<R>(&self, look: impl FnOnce(&Term<C>) -> R) -> Option<R> {
         // SAFETY: by (a) it is still borrowed.
         Some(look(unsafe { self.0.get()?.as_ref() }))
     }
@@ -69,14 +69,14 @@ impl<C> Spot<C> {
 impl<C: Recycle> Spot<C> {
     /// Adds a strong pin to what is noted, if its generation still runs and is not closed.
     pub fn enter(&self) -> Option<Pin<C>> {
-        self.look(Handle::enter).flatten()
+        self.look(Term::enter).flatten()
     }
 }
 
 /// Notes again what was noted before, when it is dropped.
 struct Back<C: 'static> {
     at: &'static LocalKey<Spot<C>>,
-    before: Option<NonNull<Handle<C>>>,
+    before: Option<NonNull<Term<C>>>,
 }
 
 impl<C> Drop for Back<C> {

@@ -88,7 +88,7 @@ impl<C: Recycle> Wait<C> {
 
     /// Puts `waker` in place of the one before; `false` if the generation was closed.
     fn note(&mut self, waker: Waker) -> bool {
-        let Handle { slot, generation, .. } = &self.handle;
+        let Handle { slot, generation } = &self.handle;
         let mut waiters = slot.waiters.lock();
         // Relaxed would do for the bit: closer and waiter meet in the word's own order, and at the lock.
         // Acquire: when it was closed, sees what the owner did, as in `is_closed`. In a later generation the bit
