@@ -45,22 +45,9 @@ pin_project! {
 
 impl<B: Body> ScopeBody<B> {
     #[inline]
-    pub(super) fn new(inner: B, hold: Hold, is_sent: bool) -> Self {
-        let mut body = Self::bare(inner);
-        body.take_on(hold, is_sent);
-        body
-    }
-
-    /// A body that takes a request on as soon as it stands in its place: a response is large, and moved as little as can be.
-    #[inline]
-    pub(super) fn bare(inner: B) -> Self {
-        Self { inner: Carried::bare(inner) }
-    }
-
-    #[inline]
-    pub(super) fn take_on(&mut self, mut hold: Hold, is_sent: bool) {
-        hold.mark(!is_sent || self.inner.value().is_none_or(nothing_left));
-        self.inner.take_on(hold);
+    pub(super) fn new(inner: B, mut hold: Hold, is_sent: bool) -> Self {
+        hold.mark(!is_sent || nothing_left(&inner));
+        Self { inner: Carried::new(inner, hold) }
     }
 }
 
@@ -133,7 +120,7 @@ impl<B: Body> Body for ScopeBody<B> {
 /// The body of no request.
 impl<B: Default> Default for ScopeBody<B> {
     fn default() -> Self {
-        Self { inner: Carried::bare(B::default()) }
+        Self { inner: Carried::new(B::default(), Hold::none()) }
     }
 }
 

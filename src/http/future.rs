@@ -6,7 +6,7 @@ use crate::request::Hold;
 use core::future::Future;
 use core::ops::ControlFlow;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -79,30 +79,32 @@ where
             this.step.set(Step::Done);
             return Poll::Ready(Ok(refusal()));
         }
-        let mut polled = this.hold.polling(|| {
-            let (polled, passing) = match this.step.as_mut().project() {
+        let polled = this.hold.polling(|| {
+            let (mut polled, passing) = match this.step.as_mut().project() {
                 StepProjection::Inner { future, passing } => (future.poll(context), passing),
                 StepProjection::Answered { answer, passing } => {
                     (answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(P::answered(answer)))), passing)
                 }
                 StepProjection::Refused | StepProjection::Done => return Poll::Pending,
             };
-            let response = match ready!(polled) {
-                Ok(mut response) => {
-                    passing.after(&mut response);
-                    Ok(response.map(ScopeBody::bare))
+            if let Poll::Ready(answer) = &mut polled {
+                if let Ok(response) = answer {
+                    passing.after(response);
                 }
-                Err(error) => Err(error),
-            };
-            // What the inner future and the chain still hold of the request goes before the body is sent.
-            this.step.set(Step::Done);
-            Poll::Ready(response)
+                // What the inner future and the chain still hold of the request goes before the body is sent.
+                this.step.set(Step::Done);
+            }
+            polled
         });
-        if let Poll::Ready(Ok(response)) = &mut polled {
-            let is_sent = !this.hold.is_marked() && may_have_body(response.status());
-            response.body_mut().take_on(this.hold.take(), is_sent);
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(response)) => {
+                let is_sent = !this.hold.is_marked() && may_have_body(response.status());
+                let (head, body) = response.into_parts();
+                Poll::Ready(Ok(Response::from_parts(head, ScopeBody::new(body, this.hold.take(), is_sent))))
+            }
         }
-        polled
     }
 }
 

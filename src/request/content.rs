@@ -204,7 +204,7 @@ impl Recycle for Content {
     // In one place for all bodies and futures, with the recycling in it.
     #[inline(never)]
     fn end(owner: Owner<Self>) {
-        drop(owner);
+        owner.end();
     }
 
     #[inline(always)]

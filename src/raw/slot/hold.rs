@@ -137,25 +137,16 @@ pub struct Carried<B, C: Recycle> {
 }
 
 impl<B, C: Recycle> Carried<B, C> {
-    /// A value without a hold.
+    /// A value, and a hold beside it.
     #[inline]
-    pub fn bare(value: B) -> Self {
-        let mut hold = Hold::none();
-        hold.0.marks = THERE;
+    pub fn new(value: B, mut hold: Hold<C>) -> Self {
+        hold.0.marks |= THERE;
         Self { value: MaybeUninit::new(value), hold }
     }
 
     /// Nothing.
     pub fn none() -> Self {
         Self { value: MaybeUninit::uninit(), hold: Hold::none() }
-    }
-
-    /// Puts `hold` beside the value, in place of another.
-    #[inline]
-    pub fn take_on(&mut self, hold: Hold<C>) {
-        let there = self.hold.0.marks & THERE;
-        self.hold = hold;
-        self.hold.0.marks |= there;
     }
 
     #[inline]

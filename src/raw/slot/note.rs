@@ -16,7 +16,8 @@ impl<C> Slot<C> {
 }
 
 impl<C> Handle<C> {
-    /// The note that was left: 0 without one.
+    /// The note that was left: 0 without one. For the models: others ask a spot.
+    #[allow(dead_code)]
     #[inline]
     pub fn note(&self) -> u32 {
         self.slot.note_of(self.generation)
