@@ -38,10 +38,10 @@ pub use scopes::Scopes;
 pub use shutdown::{ShuttingDown, Survivors};
 pub use stats::ScopeStats;
 
+#[cfg(feature = "http")]
+pub(crate) use crate::raw::slot::Step;
 pub(crate) use content::Content;
 #[cfg(feature = "http")]
 pub(crate) use hold::{Carried, Hold};
-#[cfg(feature = "http")]
-pub(crate) use crate::raw::slot::Step;
 #[cfg(feature = "tokio")]
 pub(crate) use shutdown::LOOK_EVERY;

@@ -45,12 +45,7 @@ pub trait Step<I> {
 impl<C> Spot<C> {
     /// As [`with`](Self::with), for a step.
     #[inline]
-    pub fn with_step<I, S: Step<I>>(
-        at: &'static LocalKey<Self>,
-        term: &Term<C>,
-        input: I,
-        step: S,
-    ) -> S::Output {
+    pub fn with_step<I, S: Step<I>>(at: &'static LocalKey<Self>, term: &Term<C>, input: I, step: S) -> S::Output {
         let noted = Some(NonNull::from(term));
         let _back = Back { at, before: at.with(|spot| spot.0.replace(noted)) };
         step.run(input)
