@@ -7,9 +7,7 @@
 use super::content::{self, Content};
 use super::scope::{Scope, ScopeHandle};
 use crate::raw::audit::Ticket;
-#[cfg(feature = "http")]
-use crate::raw::slot::Step;
-use crate::raw::slot::{Spot, Term};
+use crate::raw::slot::{Spot, Step, Term};
 
 thread_local! {
     static CURRENT: Spot<Content> = const { Spot::new() };
@@ -65,7 +63,7 @@ pub(super) fn within<R>(term: &Term<Content>, f: impl FnOnce() -> R) -> R {
 
 /// As `within`, for a step.
 #[inline]
-#[cfg(feature = "http")]
+#[allow(dead_code)] // Only a porch has steps.
 pub(super) fn with_step<I, S: Step<I>>(term: &Term<Content>, input: I, step: S) -> S::Output {
     Spot::with_step(&CURRENT, term, input, step)
 }

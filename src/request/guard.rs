@@ -23,7 +23,7 @@ impl RequestGuard {
 
     /// Gives the right on, for who carries it with a response.
     #[inline]
-    #[cfg(feature = "http")]
+    #[allow(dead_code)] // Only a porch does.
     pub(super) fn into_owner(self) -> Owner<Content> {
         self.owner
     }

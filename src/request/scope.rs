@@ -297,7 +297,7 @@ impl ScopeHandle {
     }
 
     /// What it is made of, for a hold.
-    #[cfg(feature = "http")]
+    #[allow(dead_code)] // Only a porch holds.
     pub(super) fn into_raw(self) -> Handle<Content> {
         self.0
     }

@@ -1,5 +1,7 @@
 //! What goes with a response: the owner's right or a weak handle, and a value beside it.
 
+#![allow(dead_code)] // Only a porch holds.
+
 use super::{Handle, Owner, Pin, Recycle, Slot, copied, pin};
 use crate::sync::Arc;
 use core::fmt;
