@@ -62,3 +62,20 @@ impl Drop for Unwinds<'_> {
         self.0.as_owner(Owner::poison);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Scopes;
+    use crate::raw::unwind::caught;
+
+    #[test]
+    fn a_poll_that_unwinds_poisons_at_once_and_for_good() {
+        let scopes = Scopes::new();
+        let hold = Hold::of(scopes.begin());
+        assert_eq!(caught(|| hold.polling(|| panic!("in a poll"))), None::<()>);
+        hold.polling(|| ());
+        drop(hold);
+        assert_eq!((scopes.stats().poisoned, scopes.stats().open()), (1, 0));
+    }
+}

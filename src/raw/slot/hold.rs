@@ -250,3 +250,56 @@ impl<B, C: Recycle> fmt::Debug for Carried<B, C> {
         f.debug_struct("Carried").field("hold", &self.hold).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::raw::slot::Free;
+    use std::cell::Cell;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Content(Arc<Mutex<Option<Free<Content>>>>);
+
+    impl Recycle for Content {
+        fn recycle(free: Free<Self>) {
+            let home = Arc::clone(&free.0);
+            *home.lock().unwrap() = Some(free);
+        }
+    }
+
+    #[test]
+    fn a_hold_ends_what_it_stands_for_once_and_nothing_when_it_was_given_on() {
+        let home = Content::default();
+        let owner = Owner::new(home.clone());
+        let joined = Hold::joined(owner.handle());
+        let mut hold = Hold::own(owner);
+        hold.mark(true);
+        let given = hold.take();
+        assert!(hold.is_marked() && !hold.is_some() && given.is_some() && !given.is_marked());
+        drop((hold, joined));
+        assert!(home.0.lock().unwrap().is_none());
+        drop(given);
+        assert!(home.0.lock().unwrap().take().is_some());
+    }
+
+    #[test]
+    fn a_carried_value_is_dropped_once_in_its_place_and_has_no_tag() {
+        struct Noted<'c>(&'c Cell<u32>);
+        impl Drop for Noted<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() + 1);
+            }
+        }
+        type Body = Carried<[usize; 4], Content>;
+        assert_eq!((size_of::<Body>(), size_of::<Option<Body>>()), (48, 56));
+        let drops = Cell::new(0);
+        let mut carried = std::pin::pin!(Carried::<_, Content>::new(Noted(&drops), Hold::none()));
+        assert!(carried.value().is_some() && carried.as_mut().parts().1.is_some());
+        drop(carried.as_mut().give_up());
+        assert!(drops.get() == 1 && carried.value().is_none() && carried.as_mut().give_up().is_none());
+        drop(Carried::<_, Content>::new(Noted(&drops), Hold::none()));
+        drop(Carried::<Noted<'_>, Content>::none());
+        assert_eq!(drops.get(), 2);
+    }
+}
