@@ -16,7 +16,6 @@ mod collect;
 #[cfg(feature = "compress")]
 mod compress;
 mod future;
-mod hold;
 mod interceptor_layer;
 mod layer;
 mod passage;

@@ -14,6 +14,8 @@ mod current;
 mod ended;
 mod ending;
 mod guard;
+#[cfg(feature = "http")]
+mod hold;
 mod local;
 mod roll;
 mod scope;
@@ -36,8 +38,10 @@ pub use scopes::Scopes;
 pub use shutdown::{ShuttingDown, Survivors};
 pub use stats::ScopeStats;
 
+#[cfg(feature = "http")]
+pub(crate) use crate::raw::slot::Step;
 pub(crate) use content::Content;
 #[cfg(feature = "http")]
-pub(crate) use current::with_view;
+pub(crate) use hold::{Carried, Hold};
 #[cfg(feature = "tokio")]
 pub(crate) use shutdown::LOOK_EVERY;

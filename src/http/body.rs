@@ -11,7 +11,7 @@
 //! Servers drop a body of known length when its last byte is written, and any other after its trailers, without polling it
 //! to the end.
 
-use super::hold::Hold;
+use crate::request::{Carried, Hold};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use http_body::{Body, Frame, SizeHint};
@@ -22,44 +22,43 @@ pin_project! {
     ///
     /// Its drop ends the request, unless its end was reached before.
     pub struct ScopeBody<B> {
-        // `None` once it was through, or dropped.
+        // The body inside, until it was through or dropped. The hold beside it is marked when nothing is left that anybody
+        // would poll for.
         #[pin]
-        inner: Option<B>,
-        hold: Hold,
-        // Nothing is left that anybody would poll for.
-        through: bool,
-        // Set around each poll. Found set in the drop, the poll has unwound.
-        polling: bool,
+        inner: Carried<B>,
     }
 
     impl<B> PinnedDrop for ScopeBody<B> {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if *this.polling || !*this.through {
-                this.hold.give_up(*this.polling);
+            let inner = this.project().inner;
+            let hold = inner.hold();
+            if !hold.is_marked() {
+                hold.give_up();
             }
-            if this.inner.is_some() {
+            if let Some((hold, value)) = inner.give_up() {
                 // It may look for its scope in its own drop.
-                this.hold.within(|| this.inner.set(None));
+                hold.within(|| drop(value));
             }
         }
     }
 }
 
 impl<B: Body> ScopeBody<B> {
-    pub(super) fn new(inner: B, hold: Hold, is_sent: bool) -> Self {
-        let through = !is_sent || nothing_left(&inner);
-        Self { inner: Some(inner), hold, through, polling: false }
+    #[inline]
+    pub(super) fn new(inner: B, mut hold: Hold, is_sent: bool) -> Self {
+        hold.mark(!is_sent || nothing_left(&inner));
+        Self { inner: Carried::new(inner, hold) }
     }
 }
 
 impl<B> ScopeBody<B> {
     /// The empty body of no request.
     pub(super) fn none() -> Self {
-        Self { inner: None, hold: Hold::None, through: true, polling: false }
+        Self { inner: Carried::none() }
     }
 }
 
+#[inline]
 fn nothing_left(body: &impl Body) -> bool {
     body.is_end_stream() || body.size_hint().exact() == Some(0)
 }
@@ -74,52 +73,59 @@ impl<B: Body> Body for ScopeBody<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut this = self.project();
-        *this.polling = true;
-        let polled = this.hold.within(|| {
-            let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let mut carried = self.project().inner;
+        let (hold, inner) = carried.as_mut().parts();
+        let Some(mut inner) = inner else {
+            drop(hold.take());
+            return Poll::Ready(None);
+        };
+        let mut is_through = hold.is_marked();
+        let mut is_end = false;
+        let polled = hold.polling(|| {
             let polled = inner.as_mut().poll_frame(context);
-            let is_end = match &polled {
-                Poll::Pending => false,
+            match &polled {
+                Poll::Pending => {}
                 Poll::Ready(Some(Ok(frame))) => {
-                    *this.through = frame.is_trailers() || nothing_left(&*inner);
-                    *this.through && inner.is_end_stream()
+                    is_through = frame.is_trailers() || nothing_left(&*inner);
+                    is_end = is_through && inner.is_end_stream();
                 }
-                Poll::Ready(Some(Err(_)) | None) => true,
-            };
-            if is_end {
-                // Whoever polls once more finds the end, not a body outside of its request.
-                this.inner.set(None);
+                Poll::Ready(Some(Err(_)) | None) => is_end = true,
             }
             polled
         });
-        *this.polling = false;
+        hold.mark(is_through);
+        if is_end {
+            // Whoever polls once more finds the end, not a body outside of its request.
+            if let Some((hold, value)) = carried.as_mut().give_up() {
+                hold.polling(|| drop(value));
+            }
+        }
         match &polled {
             Poll::Pending | Poll::Ready(Some(Ok(_))) => {}
-            Poll::Ready(Some(Err(_))) => core::mem::take(this.hold).give_up(false),
-            Poll::Ready(None) => *this.hold = Hold::None,
+            Poll::Ready(Some(Err(_))) => carried.parts().0.take().give_up(),
+            Poll::Ready(None) => drop(carried.parts().0.take()),
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.inner.value().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.inner.value().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
 /// The body of no request.
 impl<B: Default> Default for ScopeBody<B> {
     fn default() -> Self {
-        Self { inner: Some(B::default()), hold: Hold::None, through: true, polling: false }
+        Self { inner: Carried::new(B::default(), Hold::none()) }
     }
 }
 
 impl<B> core::fmt::Debug for ScopeBody<B> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("ScopeBody").field("hold", &self.hold).field("through", &self.through).finish_non_exhaustive()
+        f.debug_struct("ScopeBody").field("hold", self.inner.hold()).finish_non_exhaustive()
     }
 }

@@ -1,12 +1,12 @@
 //! The future of a response, which owns the request until the response body does.
 
 use super::body::ScopeBody;
-use super::hold::Hold;
 use super::passage::Passing;
+use crate::request::Hold;
 use core::future::Future;
 use core::ops::ControlFlow;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -17,25 +17,18 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, P, A> {
         #[pin]
-        step: Step<F, A>,
-        passing: Option<P>,
-        // `None` once the response has it.
+        step: Step<F, P, A>,
+        // None once the response has it. Marked where the response to come has no body.
         hold: Hold,
-        is_head: bool,
-        // Set around each poll. Found set in the drop, the poll has unwound.
-        polling: bool,
     }
 
     impl<F, P, A> PinnedDrop for ResponseFuture<F, P, A> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.hold.is_some() {
-                this.hold.give_up(*this.polling);
+                this.hold.give_up();
                 // The inner future may look for its scope in its own drop.
-                this.hold.within(|| {
-                    this.step.set(Step::Done);
-                    *this.passing = None;
-                });
+                this.hold.within(|| this.step.set(Step::Done));
             }
         }
     }
@@ -43,11 +36,11 @@ pin_project! {
 
 pin_project! {
     #[project = StepProjection]
-    enum Step<F, A> {
-        /// The inner service is at work.
-        Inner { #[pin] future: F },
+    enum Step<F, P, A> {
+        /// The inner service is at work. Its future goes before the request's way through the chain.
+        Inner { #[pin] future: F, passing: P },
         /// An interceptor has answered.
-        Answered { answer: Option<A> },
+        Answered { answer: Option<A>, passing: P },
         /// The server shuts down.
         Refused,
         Done,
@@ -56,17 +49,18 @@ pin_project! {
 
 impl<F, P, A> ResponseFuture<F, P, A> {
     #[inline]
-    pub(super) fn new(step: ControlFlow<A, F>, passing: P, hold: Hold, is_head: bool) -> Self {
+    pub(super) fn new(step: ControlFlow<A, F>, passing: P, mut hold: Hold, is_head: bool) -> Self {
         let step = match step {
-            ControlFlow::Continue(future) => Step::Inner { future },
-            ControlFlow::Break(answer) => Step::Answered { answer: Some(answer) },
+            ControlFlow::Continue(future) => Step::Inner { future, passing },
+            ControlFlow::Break(answer) => Step::Answered { answer: Some(answer), passing },
         };
-        Self { step, passing: Some(passing), hold, is_head, polling: false }
+        hold.mark(is_head);
+        Self { step, hold }
     }
 
     /// Answers 503, without a request.
     pub(super) fn refused() -> Self {
-        Self { step: Step::Refused, passing: None, hold: Hold::None, is_head: false, polling: false }
+        Self { step: Step::Refused, hold: Hold::none() }
     }
 }
 
@@ -85,29 +79,32 @@ where
             this.step.set(Step::Done);
             return Poll::Ready(Ok(refusal()));
         }
-        *this.polling = true;
-        let polled = this.hold.within(|| {
-            let mut polled = match this.step.as_mut().project() {
-                StepProjection::Inner { future } => future.poll(context),
-                StepProjection::Answered { answer } => {
-                    answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(P::answered(answer))))
+        let polled = this.hold.polling(|| {
+            let (mut polled, passing) = match this.step.as_mut().project() {
+                StepProjection::Inner { future, passing } => (future.poll(context), passing),
+                StepProjection::Answered { answer, passing } => {
+                    (answer.take().map_or(Poll::Pending, |answer| Poll::Ready(Ok(P::answered(answer)))), passing)
                 }
-                StepProjection::Refused | StepProjection::Done => Poll::Pending,
+                StepProjection::Refused | StepProjection::Done => return Poll::Pending,
             };
             if let Poll::Ready(answer) = &mut polled {
-                if let (Ok(response), Some(passing)) = (answer, this.passing.as_mut()) {
+                if let Ok(response) = answer {
                     passing.after(response);
                 }
                 // What the inner future and the chain still hold of the request goes before the body is sent.
                 this.step.set(Step::Done);
-                *this.passing = None;
             }
             polled
         });
-        *this.polling = false;
-        let response = ready!(polled)?;
-        let is_sent = !*this.is_head && may_have_body(response.status());
-        Poll::Ready(Ok(response.map(|body| ScopeBody::new(body, core::mem::take(this.hold), is_sent))))
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(response)) => {
+                let is_sent = !this.hold.is_marked() && may_have_body(response.status());
+                let (head, body) = response.into_parts();
+                Poll::Ready(Ok(Response::from_parts(head, ScopeBody::new(body, this.hold.take(), is_sent))))
+            }
+        }
     }
 }
 

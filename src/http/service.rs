@@ -2,9 +2,9 @@
 
 use super::body::ScopeBody;
 use super::future::ResponseFuture;
-use super::hold::Hold;
 use super::passage::{Passage, Passing};
-use crate::request::{RequestGuard, Scope, Scopes};
+use crate::request::{Hold, RequestGuard, Scope, Scopes, Step};
+use core::marker::PhantomData;
 use core::ops::ControlFlow;
 use core::task::{Context, Poll};
 use http::{Request, Response};
@@ -47,17 +47,40 @@ pub(super) enum Begun {
 impl Begun {
     #[inline]
     pub(super) fn here(scopes: &Scopes) -> Self {
-        scopes.try_begin().map_or(Self::Refused, Self::Here)
+        match scopes.try_begin() {
+            Ok(guard) => Self::Here(guard),
+            Err(_) => Self::Refused,
+        }
+    }
+}
+
+/// What lets a request pass `chain` and then calls the inner service.
+struct Passes<'p, P, C, F>(&'p mut P, PhantomData<C>, F);
+
+impl<C, B, Res, F, R> Step<Request<B>> for Passes<'_, C::Passing, (C, Res), F>
+where
+    C: Passage<Request<B>, Res>,
+    F: FnOnce(Request<B>) -> R,
+{
+    type Output = ControlFlow<<C::Passing as Passing<Res>>::Answer, R>;
+
+    #[inline(always)]
+    fn run(self, mut request: Request<B>) -> Self::Output {
+        match C::before(self.0, &mut request) {
+            ControlFlow::Continue(()) => ControlFlow::Continue((self.2)(request)),
+            ControlFlow::Break(answer) => ControlFlow::Break(answer),
+        }
     }
 }
 
 /// Begins a request, lets it pass `chain` and calls `inner` with it, in its scope.
 ///
 /// A request is large. It is moved once, if it is at nobody's hand when something may panic; so it begins in here.
+#[inline(never)]
 pub(super) fn pass<C, B, Res, F>(
     begin: impl FnOnce() -> Begun,
     chain: &C,
-    mut request: Request<B>,
+    request: Request<B>,
     inner: impl FnOnce(Request<B>) -> F,
 ) -> ResponseFuture<F, C::Passing, <C::Passing as Passing<Res>>::Answer>
 where
@@ -67,15 +90,12 @@ where
     let (hold, mut passing) = match begin() {
         Begun::Here(guard) => {
             let passing = chain.enter(|| guard.scope());
-            (Hold::Own(guard), passing)
+            (Hold::of(guard), passing)
         }
-        Begun::Around(scope) => (Hold::Joined(scope.handle()), chain.enter(|| scope)),
+        Begun::Around(scope) => (Hold::of_other(scope.handle()), chain.enter(|| scope)),
         Begun::Refused => return ResponseFuture::refused(),
     };
-    let step = hold.within(|| match C::before(&mut passing, &mut request) {
-        ControlFlow::Continue(()) => ControlFlow::Continue(inner(request)),
-        ControlFlow::Break(answer) => ControlFlow::Break(answer),
-    });
+    let step = hold.step(request, Passes::<_, (C, Res), _>(&mut passing, PhantomData, inner));
     ResponseFuture::new(step, passing, hold, is_head)
 }
 

@@ -2,9 +2,8 @@
 
 use super::body::ScopeBody;
 use super::future::ResponseFuture;
-use super::hold::Hold;
 use super::service::{Begun, pass};
-use crate::request::{RequestGuard, Scopes};
+use crate::request::{Hold, RequestGuard, Scopes};
 use core::convert::Infallible;
 use core::future::Future;
 use http::{Request, Response};
@@ -34,6 +33,7 @@ use http_body::Body;
 /// let service = service_fn(move |request| wrap(&scopes, request, answer));
 /// # let _ = |io: hyper_util::rt::TokioIo<tokio::net::TcpStream>| hyper::server::conn::http1::Builder::new().serve_connection(io, service);
 /// ```
+#[inline]
 pub fn wrap<ReqBody, F, B, E>(
     scopes: &Scopes,
     request: Request<ReqBody>,
@@ -64,5 +64,5 @@ where
 /// assert_eq!(scopes.stats().open(), 0);
 /// ```
 pub fn wrap_body<B: Body>(body: B, guard: RequestGuard) -> ScopeBody<B> {
-    ScopeBody::new(body, Hold::Own(guard), true)
+    ScopeBody::new(body, Hold::of(guard), true)
 }

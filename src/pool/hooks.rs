@@ -52,7 +52,7 @@ extern "C" fn by_charge<T: Reset>(lent: &mut Lent<T>) -> Judged {
 pub(crate) struct Judged(usize);
 
 impl Judged {
-    pub(super) fn keep<T>(retained: usize) -> Self {
+    pub(crate) fn keep<T>(retained: usize) -> Self {
         // No value keeps so much that it looks like a reason.
         Self(size_of::<Node<T>>().saturating_add(retained).min(isize::MAX as usize))
     }

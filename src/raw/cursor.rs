@@ -25,6 +25,7 @@ impl<'s> Cursor<'s> {
     /// # Safety
     ///
     /// `drops` is run before the lanes that `claim` belongs to are reset or dropped.
+    #[inline]
     pub unsafe fn new(claim: Claim<'s>, drops: &'s Parcels<()>) -> Self {
         Self { claim, drops }
     }

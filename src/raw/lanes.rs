@@ -89,12 +89,18 @@ impl Lanes {
         Claim { lanes: self, bump: NonNull::from(Box::leak(bump)), lane: None }.sealed()
     }
 
+    #[cold]
+    fn put_spare(&self, bump: Box<Bump>) {
+        self.spare.lock().push(bump);
+    }
+
     /// Whether more was taken than the quota allows.
     pub fn is_over_quota(&self) -> bool {
         self.quota.is_passed()
     }
 
     /// Begins the account of the next request, after a reset that left `kept` bytes.
+    #[inline]
     pub fn begin_account(&mut self, kept: usize) {
         self.quota.begin(kept);
     }
@@ -132,18 +138,33 @@ impl Lanes {
         self.first[0] = if self.lanes[0].get_mut().allocated_bytes() == 0 { block } else { 0 };
     }
 
+    /// Takes everything back: `keep` is told what was taken, and says what the lanes keep; the bytes of that are returned. They
+    /// are in the account of the next request already. Where one cursor at a time was used, which is what most requests have, it
+    /// looks at one lane.
+    #[inline]
+    pub fn end(&mut self, keep: impl FnOnce(Taken) -> Keep) -> usize {
+        let kept = if self.claimed.ever() == 1 && self.reached <= 1 {
+            let taken = self.taken_of(0);
+            let keep = keep(taken);
+            self.claimed.clear();
+            (self.reached, self.kept) = (1, 0);
+            self.reset_lane_of(0, taken.used, keep);
+            self.kept
+        } else {
+            let keep = keep(self.taken());
+            self.reset(keep)
+        };
+        self.begin_account(kept);
+        kept
+    }
+
     /// Takes everything back and returns the bytes that stay with the lanes. A lane keeps its last block, which is its
     /// largest, if there is room for it and it is large enough for what was taken now, as far as `keep.block` goes. Else it
     /// gets one of a better size when it is claimed next. Spare bumps are freed.
-    #[inline]
     pub fn reset(&mut self, keep: Keep) -> usize {
         // A claim that was forgotten ends here.
         let claimed = self.claimed.clear();
-        if claimed == 1 && self.reached <= 1 {
-            // One cursor at a time, which is what most requests have.
-            (self.reached, self.kept) = (1, 0);
-            self.reset_lane(0, true, keep);
-        } else if claimed != 0 || self.kept > keep.most {
+        if claimed != 0 || self.kept > keep.most {
             self.reset_lanes(claimed, keep);
         }
         self.kept
@@ -158,9 +179,15 @@ impl Lanes {
         }
     }
 
+    fn reset_lane(&mut self, lane: usize, was_claimed: bool, keep: Keep) {
+        let used = if was_claimed { self.taken_of(lane).used } else { 0 };
+        self.reset_lane_of(lane, used, keep);
+    }
+
+    /// Resets a lane of which so much was used.
     #[inline]
-    fn reset_lane(&mut self, lane: usize, was_claimed: bool, Keep { block, most }: Keep) {
-        let wanted = if was_claimed { self.taken_of(lane).used.min(block) } else { 0 };
+    fn reset_lane_of(&mut self, lane: usize, used: usize, Keep { block, most }: Keep) {
+        let wanted = used.min(block);
         *self.given_back[lane].get_mut() = 0;
         let (bump, first) = (self.lanes[lane].get_mut(), &mut self.first[lane]);
         if bump.allocated_bytes() == 0 {
@@ -306,13 +333,14 @@ impl Drop for Noted<'_> {
 }
 
 impl Drop for Claim<'_> {
+    #[inline]
     fn drop(&mut self) {
         match self.lane {
             Some(lane) => self.lanes.claimed.release(lane),
             None => {
                 // SAFETY: leaked by `claim_spare` for this claim alone, taken back once.
                 let bump = unsafe { Box::from_raw(self.bump.as_ptr()) };
-                self.lanes.spare.lock().push(bump);
+                self.lanes.put_spare(bump);
             }
         }
     }

@@ -121,8 +121,13 @@ impl<E: ?Sized> Parcels<E> {
 /// What a list keeps for the next request.
 impl<E: ?Sized> Parcels<E> {
     #[inline]
+    pub fn len(&mut self) -> usize {
+        self.list.get_mut().len()
+    }
+
+    #[inline]
     pub fn is_empty(&mut self) -> bool {
-        self.list.get_mut().is_empty()
+        self.len() == 0
     }
 
     /// Frees what an empty list has beyond [`PLACES`].

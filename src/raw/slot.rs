@@ -7,8 +7,8 @@
 //! | [`Free`] | nobody else has a right | `&mut C` | `open` -> [`Owner`]; or the slot is dropped |
 //! | [`Owner`] | one request, begun | `&C` | its drop, which closes the slot |
 //! | [`Pin`] | one strong pin | `&C` | its drop |
-//! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end |
-//! | [`View`] | nothing: a handle on loan | | the loan's end; a [`Spot`] notes it meanwhile, and enters by it |
+//! | [`Handle`] | nothing: weak | | `enter` -> [`Pin`], or nothing after the end; lent, a [`Spot`] notes its [`Term`] and enters by it |
+//! | [`Hold`] | what an `Owner` does, or a `Handle`, or nothing | | its drop |
 //! | [`Wait`] | nothing: weak | | the close, of which it hears |
 //!
 //! The word, with `generation` in its upper half:
@@ -24,18 +24,27 @@
 //! again, and its memory stays valid and is lost. A generation is used once; the slot that has used
 //! them all is dropped.
 
+mod free;
+mod handle;
+mod hold;
 mod note;
 mod spot;
 mod waiting;
 
-pub use spot::{Spot, View};
+pub use free::Free;
+pub use handle::Handle;
+pub use hold::Term;
+#[allow(unused_imports)] // Only a porch holds.
+pub use hold::{Carried, GivenUp, Hold};
+pub use spot::{Spot, Step};
 pub use waiting::Wait;
 
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::{ManuallyDrop, size_of};
-use core::ops::{Deref, DerefMut};
+use core::ops::Deref;
+use free::LastUse;
 use std::thread::panicking;
 use waiting::Waiters;
 
@@ -77,6 +86,11 @@ pub trait Recycle: Sized {
 
     /// Takes the content over. Runs in a `Drop`, so it must not panic.
     fn recycle(free: Free<Self>);
+
+    /// Ends the right of an owner that a [`Hold`] has stood for: a drop, in a place of the content's choice.
+    fn end(owner: Owner<Self>) {
+        drop(owner);
+    }
 }
 
 /// # Invariants
@@ -145,13 +159,21 @@ impl<C: Recycle> Slot<C> {
         }
     }
 
+    /// Follows up on the close of an owner who was alone.
+    #[inline]
+    fn recycle_alone(slot: &mut ManuallyDrop<Arc<Self>>, after: Word) {
+        // SAFETY: the word said that there was no pin, so by (b) and (c) this copy is the last one; the owner is in its drop.
+        let slot = unsafe { ManuallyDrop::take(slot) };
+        C::recycle(Free { slot, last: LastUse::of(after, false) });
+    }
+
     /// Follows up on giving up one right, which left the word at `after`. Unless that was the last one, the slot may be
     /// gone by now.
     fn given_up(slot: &mut ManuallyDrop<Arc<Self>>, after: Word, late: bool) {
         if after.is_closed() && after.pins() == 0 {
             // SAFETY: by (c) this copy is the last one, and its holder is in its drop.
             let slot = unsafe { ManuallyDrop::take(slot) };
-            C::recycle(Free { slot, poisoned: after.is_poisoned(), late });
+            C::recycle(Free { slot, last: LastUse::of(after, late) });
         }
     }
 }
@@ -160,63 +182,6 @@ impl<C: Recycle> Slot<C> {
 fn copied<C>(slot: &Arc<Slot<C>>) -> ManuallyDrop<Arc<Slot<C>>> {
     // SAFETY: by (c) copies are not dropped, and the count stays while a right is left.
     ManuallyDrop::new(unsafe { core::ptr::read(slot) })
-}
-
-/// The only right to a slot that nobody uses.
-pub struct Free<C> {
-    slot: Arc<Slot<C>>,
-    poisoned: bool,
-    late: bool,
-}
-
-impl<C> Free<C> {
-    /// Whether somebody panicked in the last use.
-    pub fn is_poisoned(&self) -> bool {
-        self.poisoned
-    }
-
-    /// Whether a pin outlived the owner in the last use.
-    pub fn was_late(&self) -> bool {
-        self.late
-    }
-
-    /// Sets the generation, so that a test can stand next to the end.
-    #[cfg(test)]
-    pub fn set_generation(&mut self, generation: u32) {
-        // Relaxed: this token is alone.
-        self.slot.word.store(u64::from(generation) << GENERATION | CLOSED, Ordering::Relaxed);
-    }
-}
-
-impl<C: Recycle> Free<C> {
-    /// Begins the next generation, before which `prepare` may change the content; gives the token back when all
-    /// generations are used up.
-    #[inline]
-    pub fn open(mut self, prepare: impl FnOnce(&mut C)) -> Result<Owner<C>, Self> {
-        // Relaxed: this token is alone, and what brought it here has published the word.
-        let word = Word(self.slot.word.load(Ordering::Relaxed));
-        let Some(generation) = word.generation().checked_add(1) else { return Err(self) };
-        prepare(&mut self);
-        // Release: who waited for an earlier generation, and sees this one instead of the close, sees what its owner
-        // did (the Acquire in `waiting`). For pins it publishes nothing: a handle of this generation is made from the
-        // `Owner` and travels by the caller's own means; one of an earlier generation fails on either value.
-        self.slot.word.store(u64::from(generation) << GENERATION, Ordering::Release);
-        Ok(Owner { slot: ManuallyDrop::new(self.slot), generation })
-    }
-}
-
-impl<C> Deref for Free<C> {
-    type Target = C;
-    fn deref(&self) -> &C {
-        self.slot.shared()
-    }
-}
-
-impl<C> DerefMut for Free<C> {
-    fn deref_mut(&mut self) -> &mut C {
-        // SAFETY: by (a) this token is the only way to the content.
-        unsafe { &mut *self.slot.content.get() }
-    }
 }
 
 /// The right of the one who began the request. Its drop closes the slot: no pin can be added any more.
@@ -270,13 +235,27 @@ impl<C: Recycle> Owner<C> {
 
 impl<C: Recycle> Drop for Owner<C> {
     fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl<C: Recycle> Owner<C> {
+    /// A drop in its caller's place, without a detour by memory.
+    #[inline(always)]
+    pub fn end(self) {
+        ManuallyDrop::new(self).close();
+    }
+
+    /// For `end` and the drop, one of which is the last that is done with the owner.
+    #[inline(always)]
+    fn close(&mut self) {
         let bits = if panicking() { CLOSED | POISONED } else { CLOSED };
         // Relaxed: the exchange decides.
         let word = Word(self.slot.word.load(Ordering::Relaxed));
         // Nobody else has a right, and nobody waits: what most requests come to.
         let is_alone = word.0 == u64::from(self.generation) << GENERATION;
         match if is_alone { self.slot.close(word, bits) } else { Err(word) } {
-            Ok(after) => Slot::given_up(&mut self.slot, after, false),
+            Ok(after) => Slot::recycle_alone(&mut self.slot, after),
             Err(word) => self.close_before_others(word, bits),
         }
     }
@@ -367,31 +346,6 @@ impl<C: Recycle> Drop for Pin<C> {
     }
 }
 
-/// A weak handle to one generation of a slot.
-pub struct Handle<C> {
-    slot: Arc<Slot<C>>,
-    generation: u32,
-}
-
-impl<C: Recycle> Handle<C> {
-    /// Adds a strong pin, if the generation still runs and is not closed.
-    pub fn enter(&self) -> Option<Pin<C>> {
-        pin(&self.slot, self.generation)
-    }
-}
-
-impl<C> Clone for Handle<C> {
-    fn clone(&self) -> Self {
-        Self { slot: Arc::clone(&self.slot), generation: self.generation }
-    }
-}
-
-impl<C> fmt::Debug for Free<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Free").field("poisoned", &self.poisoned).finish_non_exhaustive()
-    }
-}
-
 impl<C: Recycle> fmt::Debug for Owner<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Owner").field("generation", &self.generation).finish_non_exhaustive()
@@ -401,12 +355,6 @@ impl<C: Recycle> fmt::Debug for Owner<C> {
 impl<C: Recycle> fmt::Debug for Pin<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pin").finish_non_exhaustive()
-    }
-}
-
-impl<C> fmt::Debug for Handle<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("generation", &self.generation).finish_non_exhaustive()
     }
 }
 

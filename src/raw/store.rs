@@ -53,6 +53,7 @@ impl<E: ?Sized> Store<E> {
     }
 
     /// Claims a lane.
+    #[inline]
     pub fn cursor(&self) -> Cursor<'_> {
         // SAFETY: by (a) `drops` runs before the lanes are reset; nothing runs when the store is dropped
         // without `end`, and then the values are leaked, not dropped late.
@@ -97,22 +98,23 @@ impl<E: ?Sized> Store<E> {
 
     #[inline]
     fn is_waiting(&mut self) -> bool {
-        !(self.cleanups.is_empty() && self.drops.is_empty() && self.leases.is_empty())
+        // One branch for all three.
+        self.cleanups.len() | self.drops.len() | self.leases.len() != 0
     }
 
     /// Ends the request: cleanups, then drops, then leases, each last in first out and each once, also when one of them
     /// panics; then the lanes, which keep what `keep` makes of what was taken from them. What the lists keep is bounded
     /// by itself, and comes on top.
+    #[inline]
     pub fn end(&mut self, ending: &E, disposal: Disposal, keep: impl FnOnce(Taken) -> Keep) -> Ended {
         // Cleanups that were called off leave nothing to end, but room in their list.
         let has_parcels = self.is_waiting() || self.bytes_of_lists() != self.lists;
         let panics = if has_parcels { self.end_parcels(ending, disposal) } else { 0 };
-        let keep = keep(self.lanes.taken());
-        let kept = self.lanes.reset(keep);
-        self.lanes.begin_account(kept);
+        let kept = self.lanes.end(keep);
         Ended { panics, retained: kept + self.lists }
     }
 
+    #[inline(never)]
     fn end_parcels(&mut self, ending: &E, disposal: Disposal) -> usize {
         let panics =
             drain(&mut self.cleanups, ending) + drain(&mut self.drops, &()) + drain(&mut self.leases, &disposal);

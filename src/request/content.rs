@@ -4,7 +4,7 @@ use super::ending::{Ending, Outcome};
 use super::local::Locals;
 use super::scopes::Shared;
 use super::usage::Notes;
-use crate::pool::{Pooled, Reset, Verdict, begin_audit as begin, end_audit, give_back, request_took};
+use crate::pool::{Judged, Pooled, Reset, Verdict, begin_audit as begin, end_audit, give_back, request_took};
 use crate::raw::audit::Ticket;
 use crate::raw::lanes::Keep;
 use crate::raw::slot::{Free, Owner, Pin, Recycle, bytes};
@@ -34,15 +34,23 @@ impl Seat {
     /// Begins the next request: in the slot that the seat brings, or in a new one.
     #[inline]
     pub(super) fn open(mut seat: Pooled<Self>, shared: &Arc<Shared>) -> Owner<Content> {
-        let Some(free) = seat.slot.take() else { return Owner::new(Content::new(seat, shared)) };
+        let Some(free) = seat.slot.take() else { return Self::open_new(seat, shared) };
         let mut seat = Some(seat);
         // The content has no seat while no request is open, so nothing is forgotten; it spares a look whether to drop one.
         let opened = free.open(|content| core::mem::forget(core::mem::replace(&mut content.seat, seat.take())));
         opened.unwrap_or_else(|retired| Self::replace(retired, seat, shared))
     }
 
+    /// The first request of a seat.
+    #[cold]
+    #[inline(never)]
+    fn open_new(seat: Pooled<Self>, shared: &Arc<Shared>) -> Owner<Content> {
+        Owner::new(Content { seat: Some(seat), ..Content::bare(shared) })
+    }
+
     /// A slot in place of one that has used all its generations.
     #[cold]
+    #[inline(never)]
     fn replace(mut retired: Free<Content>, seat: Option<Pooled<Self>>, shared: &Arc<Shared>) -> Owner<Content> {
         retired.strip();
         Owner::new(Content { seat, ..Content::bare(shared) })
@@ -87,17 +95,14 @@ pub(crate) struct Content {
     notes: Notes,
     /// Bytes of the slot, and of what arena, lists and locals kept when the last request ended.
     retained: usize,
+    /// What the pool makes of that.
+    worth: Judged,
     /// While a request is open.
     seat: Option<Pooled<Seat>>,
     pub(super) shared: Arc<Shared>,
 }
 
 impl Content {
-    #[cold]
-    fn new(seat: Pooled<Seat>, shared: &Arc<Shared>) -> Self {
-        Self { seat: Some(seat), ..Self::bare(shared) }
-    }
-
     fn bare(shared: &Arc<Shared>) -> Self {
         let mut store = Store::new(shared.quota());
         store.begin_with(shared.usage().keep().block);
@@ -108,6 +113,7 @@ impl Content {
             deadline: Mutex::new(None),
             notes: Notes::default(),
             retained: bytes::<Content>(),
+            worth: Judged::keep::<Seat>(bytes::<Content>()),
             seat: None,
             shared: Arc::clone(shared),
         }
@@ -117,14 +123,15 @@ impl Content {
         self.marks.fetch_or(ABORTED, Relaxed);
     }
 
+    /// Whether the request took nothing and left no mark, so that nothing is to be given back, and nothing to be freed.
+    #[inline]
+    fn is_untouched(&mut self) -> bool {
+        self.locals.is_empty() && *self.marks.get_mut() == 0 && self.store.is_untouched(self.shared.usage().most())
+    }
+
     /// Gives everything back that the request took, and keeps what the next one needs. Returns hooks and drops that
     /// panicked.
-    #[inline]
     fn reclaim(&mut self) -> usize {
-        if self.locals.is_empty() && self.store.is_untouched(self.shared.usage().keep().most) {
-            self.notes.note(0, 0, self.shared.usage());
-            return 0;
-        }
         let began = self.notes.is_timed.then(Instant::now);
         let panics = self.reclaim_touched();
         if let Some(began) = began {
@@ -144,6 +151,7 @@ impl Content {
         // Cleanups may look at the locals; so these go after them, and get what the arena leaves.
         let (kept, panics) = locals.reset(shared.retain_bytes().saturating_sub(ended.retained));
         self.retained = bytes::<Content>() + ended.retained + kept;
+        self.worth = Judged::keep::<Seat>(self.retained);
         ended.panics + panics
     }
 
@@ -192,26 +200,53 @@ impl Recycle for Content {
         self.shared.counts.late_open.fetch_add(1, Relaxed);
     }
 
+    /// The way of a request that took nothing is short and calls nobody; the other is called last.
+    // In one place for all bodies and futures, with the recycling in it.
+    #[inline(never)]
+    fn end(owner: Owner<Self>) {
+        owner.end();
+    }
+
+    #[inline(always)]
     fn recycle(mut free: Free<Self>) {
-        let (is_poisoned, was_late) = (free.is_poisoned(), free.was_late());
+        let is_as_usual = free.is_as_usual();
         let content = &mut *free;
         *content.deadline.get_mut() = None;
-        let panics = if is_poisoned { content.discard() } else { content.reclaim() };
-        let marks = core::mem::take(content.marks.get_mut());
-        if is_poisoned || panics > 0 || marks & (OUTLIVED | AUDITED) != 0 {
-            if is_poisoned || panics > 0 || marks & OUTLIVED != 0 {
-                content.shared.counts.note(marks & OUTLIVED != 0, was_late, is_poisoned, panics);
-            }
-            audited(&mut free);
+        if !(is_as_usual && content.is_untouched()) {
+            return recycle_touched(free);
         }
-        let content = &mut *free;
-        // A poisoned slot is dropped here, and its seat goes back empty; a whole one goes back with its seat.
-        if let (Some(seat), false) = (content.seat.take(), is_poisoned) {
-            let retained = content.retained;
-            let mut node = Pooled::into_node(seat);
-            // As in `open`: the seat of an open request has no slot.
-            core::mem::forget(node.payload.value_mut().slot.replace(free));
-            give_back(node, retained);
-        }
+        content.notes.note_nothing(content.shared.usage());
+        go_home(free);
     }
+}
+
+#[inline(never)]
+fn recycle_touched(mut free: Free<Content>) {
+    let (is_poisoned, was_late) = (free.is_poisoned(), free.was_late());
+    let content = &mut *free;
+    let panics = if is_poisoned { content.discard() } else { content.reclaim() };
+    let marks = core::mem::take(content.marks.get_mut());
+    if is_poisoned || panics > 0 || marks & (OUTLIVED | AUDITED) != 0 {
+        if is_poisoned || panics > 0 || marks & OUTLIVED != 0 {
+            content.shared.counts.note(marks & OUTLIVED != 0, was_late, is_poisoned, panics);
+        }
+        audited(&mut free);
+    }
+    // A poisoned slot is dropped here, and its seat goes back empty; a whole one goes back with its seat.
+    if is_poisoned {
+        drop(free.seat.take());
+    } else {
+        go_home(free);
+    }
+}
+
+/// A whole slot goes back with its seat.
+#[inline(always)]
+fn go_home(mut free: Free<Content>) {
+    let Some(seat) = free.seat.take() else { return };
+    let worth = free.worth;
+    let mut node = Pooled::into_node(seat);
+    // As in `open`: the seat of an open request has no slot.
+    core::mem::forget(node.payload.value_mut().slot.replace(free));
+    give_back(node, worth);
 }

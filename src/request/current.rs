@@ -7,7 +7,7 @@
 use super::content::{self, Content};
 use super::scope::{Scope, ScopeHandle};
 use crate::raw::audit::Ticket;
-use crate::raw::slot::{Spot, View};
+use crate::raw::slot::{Spot, Step, Term};
 
 thread_local! {
     static CURRENT: Spot<Content> = const { Spot::new() };
@@ -52,13 +52,20 @@ fn begin_audit() -> Option<Ticket> {
 /// ```
 #[inline]
 pub fn with_current<R>(handle: &mut Option<ScopeHandle>, f: impl FnOnce() -> R) -> R {
-    with_view(handle.as_ref().map(ScopeHandle::view).as_ref(), f)
+    within(&handle.as_ref().map_or_else(Term::none, ScopeHandle::term), f)
 }
 
-/// As [`with_current`], for those who have a view of a guard or a handle.
+/// As [`with_current`], for those who have a hold.
 #[inline]
-pub(crate) fn with_view<R>(view: Option<&View<'_, Content>>, f: impl FnOnce() -> R) -> R {
-    Spot::with(&CURRENT, view, f)
+pub(super) fn within<R>(term: &Term<Content>, f: impl FnOnce() -> R) -> R {
+    Spot::with(&CURRENT, term, f)
+}
+
+/// As `within`, for a step.
+#[inline]
+#[allow(dead_code)] // Only a porch has steps.
+pub(super) fn with_step<I, S: Step<I>>(term: &Term<Content>, input: I, step: S) -> S::Output {
+    Spot::with_step(&CURRENT, term, input, step)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::scope::{Scope, ScopeHandle};
-use crate::raw::slot::{Owner, View};
+use crate::raw::slot::Owner;
 use core::fmt;
 use std::time::Instant;
 
@@ -21,11 +21,11 @@ impl RequestGuard {
         Self { owner }
     }
 
-    /// Lends a handle to the spot that says which request is current.
+    /// Gives the right on, for who carries it with a response.
     #[inline]
-    #[allow(dead_code)] // Only a porch polls.
-    pub(crate) fn view(&self) -> View<'_, Content> {
-        self.owner.view()
+    #[allow(dead_code)] // Only a porch does.
+    pub(super) fn into_owner(self) -> Owner<Content> {
+        self.owner
     }
 
     /// A strong pin to the request's memory.

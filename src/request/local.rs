@@ -77,6 +77,7 @@ impl Locals {
 
     /// Resets what was touched and returns the bytes that stay, at most `keep`. If a value refuses, panics
     /// or is too large, all are dropped, and the next request makes its own. Returns the panics too.
+    #[inline]
     pub(super) fn reset(&mut self, keep: usize) -> (usize, usize) {
         if self.is_empty() {
             return (0, 0);

@@ -120,6 +120,12 @@ impl Usage {
         Self { book: Mutex::new(book), bound, block: AtomicUsize::new(0), most: AtomicUsize::new(bound) }
     }
 
+    /// The bytes of [`keep`](Self::keep) alone.
+    #[inline]
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Relaxed)
+    }
+
     /// What a slot keeps: a block for a typical request, or up to twice the bytes if it has them already. Before the first
     /// request is known, whatever it has.
     pub(super) fn keep(&self) -> Keep {
@@ -150,13 +156,16 @@ pub(super) struct Snapshot {
 }
 
 impl Book {
-    fn add(&mut self, buckets: &[u8]) {
+    /// Adds requests by their buckets, and some that took nothing.
+    fn add(&mut self, buckets: &[u8], nothing: usize) {
         for &bucket in buckets {
             self.counts[usize::from(bucket)] += 1;
         }
-        // There are fewer than `NOTES` at once.
-        self.requests += buckets.len() as u32;
-        self.fresh += buckets.len() as u32;
+        // There are at most `NOTES` at once.
+        let requests = (buckets.len() + nothing) as u32;
+        self.counts[0] += nothing as u32;
+        self.requests += requests;
+        self.fresh += requests;
         if self.requests >= WINDOW {
             self.counts.iter_mut().for_each(|count| *count /= 2);
             self.requests = self.counts.iter().sum();
@@ -181,8 +190,13 @@ impl Book {
 
 /// What one slot has noted and not handed in.
 pub(super) struct Notes {
+    /// Requests that took something, by their buckets.
     buckets: [u8; NOTES],
     len: usize,
+    /// Requests to note until some are handed in: those that took nothing leave no other trace.
+    left: usize,
+    /// Requests that are noted when none is left.
+    due: usize,
     /// Notes to hand in at once next time.
     batch: usize,
     /// Batches handed in since the last reclaim that was to be timed.
@@ -196,7 +210,18 @@ pub(super) struct Notes {
 
 impl Default for Notes {
     fn default() -> Self {
-        Self { buckets: [0; NOTES], len: 0, batch: 1, batches: 0, is_timed: true, largest: 0, used: 0, wasted: 0 }
+        Self {
+            buckets: [0; NOTES],
+            len: 0,
+            left: 1,
+            due: 1,
+            batch: 1,
+            batches: 0,
+            is_timed: true,
+            largest: 0,
+            used: 0,
+            wasted: 0,
+        }
     }
 }
 
@@ -212,7 +237,19 @@ impl Notes {
             self.used += used as u64;
             self.wasted += (reserved - used) as u64;
         }
-        if self.len >= self.batch {
+        self.noted(usage);
+    }
+
+    /// Notes a request that took nothing.
+    #[inline]
+    pub(super) fn note_nothing(&mut self, usage: &Usage) {
+        self.noted(usage);
+    }
+
+    #[inline]
+    fn noted(&mut self, usage: &Usage) {
+        self.left -= 1;
+        if self.left == 0 {
             self.hand_in(usage);
         }
     }
@@ -220,12 +257,14 @@ impl Notes {
     #[cold]
     fn hand_in(&mut self, usage: &Usage) {
         let Some(mut book) = usage.book.try_lock() else {
-            if self.len == NOTES {
-                self.len = 0;
+            if self.due >= NOTES {
+                self.begin_batch();
+            } else {
+                (self.left, self.due) = (1, self.due + 1);
             }
             return;
         };
-        book.add(&self.buckets[..self.len]);
+        book.add(&self.buckets[..self.len], self.due - self.len);
         book.largest = book.largest.max(self.largest);
         book.used += core::mem::take(&mut self.used);
         book.wasted += core::mem::take(&mut self.wasted);
@@ -233,10 +272,15 @@ impl Notes {
             book.fresh = 0;
             usage.set_typical(capacity(book.percentile(TYPICAL_PERCENT)));
         }
-        self.len = 0;
+        drop(book);
         self.batches = (self.batches + 1) % BATCHES_A_TIME;
         self.is_timed |= self.batches == 0;
         self.batch = (self.batch * 2).min(BATCH);
+        self.begin_batch();
+    }
+
+    fn begin_batch(&mut self) {
+        (self.len, self.left, self.due) = (0, self.batch, self.batch);
     }
 }
 

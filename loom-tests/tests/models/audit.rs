@@ -166,7 +166,7 @@ fn who_finds_a_ticket_at_the_slot_finds_its_block_empty() {
         let other = {
             let (audits, handle) = (Arc::clone(&audits), owner.handle());
             thread::spawn(move || {
-                let found = Ticket::from_word(handle.view().note());
+                let found = Ticket::from_word(handle.note());
                 found.map(|ticket| audits.take(ticket, TAG, POOL).expect("there is room"))
             })
         };

@@ -159,10 +159,10 @@ fn keep<T: Send + 'static>(node: Box<Node<T>>, judged: Judged) {
     if judged == Judged::of_charge(node.payload.charge) { put(node) } else { put_recharged(node, judged) }
 }
 
-/// Gives a node back whose value is as good as new already, and keeps `retained` bytes. No code of a user runs.
-#[inline]
-pub(crate) fn give_back<T: Send + 'static>(node: Box<Node<T>>, retained: usize) {
-    keep(node, Judged::keep::<T>(retained));
+/// Gives a node back whose value is as good as new already, and is judged so. No code of a user runs.
+#[inline(always)]
+pub(crate) fn give_back<T: Send + 'static>(node: Box<Node<T>>, judged: Judged) {
+    keep(node, judged);
 }
 
 /// Gives a node back whose value is as good as new already, and costs what it is charged for ever. Nobody else judges it.

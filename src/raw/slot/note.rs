@@ -3,7 +3,7 @@
 //! It is 0 until somebody with a pin leaves another one, and again when the slot is recycled. Beside it stands the generation
 //! that it belongs to; so nobody reads the word of another request. Whoever reads it sees what was done before it was left.
 
-use super::{Free, GENERATION, Pin, Recycle, Slot, Spot, View, Word};
+use super::{Free, GENERATION, Handle, Pin, Recycle, Slot, Spot, Term, Word};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 
 impl<C> Slot<C> {
@@ -15,11 +15,19 @@ impl<C> Slot<C> {
     }
 }
 
-impl<C> View<'_, C> {
-    /// The note that was left: 0 without one.
+impl<C> Handle<C> {
+    /// The note that was left: 0 without one. For the models: others ask a spot.
+    #[allow(dead_code)]
     #[inline]
     pub fn note(&self) -> u32 {
         self.slot.note_of(self.generation)
+    }
+}
+
+impl<C> Term<C> {
+    #[inline]
+    fn note(&self) -> u32 {
+        self.slot.as_ref().map_or(0, |slot| slot.note_of(self.generation))
     }
 }
 
@@ -27,7 +35,7 @@ impl<C> Spot<C> {
     /// The note of what this thread works for: 0 without one.
     #[inline]
     pub fn note(&self) -> u32 {
-        self.look(|view| view.note()).unwrap_or(0)
+        self.look(Term::note).unwrap_or(0)
     }
 }
 
@@ -63,7 +71,7 @@ impl<C> Free<C> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::raw::slot::{Handle, Owner};
+    use crate::raw::slot::Owner;
     use std::sync::Mutex;
     use std::sync::mpsc::{Sender, channel};
 
@@ -81,7 +89,7 @@ mod tests {
     }
 
     fn noted(handle: &Handle<Content>) -> u32 {
-        Spot::with(&SPOT, Some(&handle.view()), || SPOT.with(Spot::note))
+        Spot::with(&SPOT, &Term::of(handle), || SPOT.with(Spot::note))
     }
 
     #[test]
