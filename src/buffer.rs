@@ -18,10 +18,13 @@ pub use buf::PooledBuf;
 pub use bytes::PooledBytes;
 pub use rope::{IntoSegments, PooledRope, RopeBytes};
 
+#[cfg(feature = "http")]
+pub(crate) use ahead::OwnedAhead;
 pub(crate) use block::Block;
 
 use crate::pool::{PoolDebug, PoolStats};
 use ::bytes::Bytes;
+use ahead::Bound;
 use classes::{Classes, Limits};
 use core::fmt;
 use std::sync::{Arc, OnceLock};
@@ -175,13 +178,17 @@ impl BufferPool {
     /// A number only: it lends no memory. Who gets it may take a buffer for the whole claim.
     #[must_use]
     pub fn ahead(&self, bytes: usize) -> Option<Ahead<'_>> {
-        self.0.0.ahead.reserve(bytes)
+        self.bound().reserve(bytes)
     }
 
     /// Bytes that are reserved now by [`ahead`](Self::ahead).
     #[must_use]
     pub fn ahead_bytes(&self) -> usize {
-        self.0.0.ahead.used()
+        self.bound().used()
+    }
+
+    fn bound(&self) -> &Bound {
+        &self.0.0.ahead
     }
 
     /// Bytes that were copied once more since the pool began, because somebody asked for a rope in one piece.
