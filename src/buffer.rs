@@ -16,6 +16,8 @@ pub use crate::raw::segment::NoBuffer;
 pub use ahead::Ahead;
 pub use buf::PooledBuf;
 pub use bytes::PooledBytes;
+#[allow(unused_imports)] // Only the porch asks.
+pub(crate) use rope::Segments;
 pub use rope::{IntoSegments, PooledRope, RopeBytes};
 
 #[cfg(feature = "http")]
@@ -113,6 +115,12 @@ impl BufferPool {
     pub fn try_get(&self, min_capacity: usize) -> Result<PooledBuf, NoBuffer> {
         let lease = Classes::try_lease(&self.0.0, min_capacity)?;
         Ok(PooledBuf::new(lease))
+    }
+
+    /// A buffer with room for `bytes`, or rather than a new one an idle one for `least` to `most`.
+    #[allow(dead_code)] // Only the porch asks.
+    pub(crate) fn try_get_near(&self, bytes: usize, least: usize, most: usize) -> Result<PooledBuf, NoBuffer> {
+        Classes::try_lease_near(&self.0.0, bytes, least, most).map(PooledBuf::new)
     }
 
     /// Copies `bytes` into this pool if there are at most `threshold`, and lets go of what they pinned; else they pass.

@@ -4,7 +4,7 @@ use super::budget::{BodyBudget, Permit};
 use super::collected::{Collected, Data};
 use super::error::Refusal;
 use super::limits::Limits;
-use crate::buffer::{BufferPool, NoBuffer, OwnedAhead, PooledRope};
+use crate::buffer::{BufferPool, NoBuffer, OwnedAhead, PooledRope, Segments};
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame};
@@ -158,11 +158,15 @@ impl Arriving {
                 rope
             }
         };
-        // Without a claim anything may follow.
-        let expected = if claimed == 0 { usize::MAX } else { claimed.saturating_add(pending) };
+        let segments = match (&self.permit, claimed) {
+            // Without a claim anything may follow; a budget is charged for what fits.
+            (None, 0) => Segments::Idle,
+            (Some(_), 0) => Segments::Expecting(usize::MAX),
+            _ => Segments::Expecting(claimed.saturating_add(pending)),
+        };
         while data.has_remaining() {
             let chunk = data.chunk();
-            rope.try_extend_expecting(chunk, expected)?;
+            rope.try_extend_by(chunk, segments)?;
             data.advance(chunk.len());
         }
         self.data = Arrived::Copied(rope);
@@ -187,7 +191,10 @@ impl Arriving {
                 return PooledRope::try_with_capacity(buffers, all);
             }
         }
-        PooledRope::try_with_capacity(buffers, pending.max(FIRST))
+        if claimed > 0 || self.permit.is_some() {
+            return PooledRope::try_with_capacity(buffers, pending.max(FIRST));
+        }
+        PooledRope::try_in_idle(buffers, pending)
     }
 
     /// All that is here, as a body. Nothing is here afterwards.

@@ -83,6 +83,7 @@ impl<B: Body, P: Borrow<BufferPool>> Collecting<B, P> {
     }
 
     /// The same, with a [stop](Stop::Above) whenever more than `above` bytes are here.
+    #[allow(dead_code)] // Only who spills stops.
     pub(super) fn new_above(body: B, buffers: P, limits: Limits, above: usize) -> Self {
         let claimed = body.size_hint().lower();
         Self { body, buffers, limits, claimed, rest: Some(Rest::new(above)) }
@@ -94,6 +95,7 @@ impl<B: Body, P: Borrow<BufferPool>> Collecting<B, P> {
     }
 
     /// Polls up to a stop.
+    #[allow(dead_code)] // As above.
     pub(super) fn poll_stop(self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled<Stop, B> {
         self.poll_stop_from(None, context)
     }
@@ -101,7 +103,7 @@ impl<B: Body, P: Borrow<BufferPool>> Collecting<B, P> {
     /// The same, where the body was polled once already.
     fn poll_stop_from(
         self: Pin<&mut Self>,
-        first: Option<PolledFrame<B>>,
+        mut first: Option<PolledFrame<B>>,
         context: &mut Context<'_>,
     ) -> Polled<Stop, B> {
         let mut this = self.project();
@@ -112,8 +114,8 @@ impl<B: Body, P: Borrow<BufferPool>> Collecting<B, P> {
             rest.arriving.permit = admitted.map_err(CollectError::widen)?;
             rest.watch.begin(times);
         }
-        let mut polled = first.unwrap_or_else(|| this.body.as_mut().poll_frame(context));
         for _ in 0..TURN {
+            let polled = first.take().unwrap_or_else(|| this.body.as_mut().poll_frame(context));
             let Poll::Ready(frame) = polled else {
                 return rest.watch.poll(times, context).map(|refusal| Err(refusal.widen()));
             };
@@ -130,7 +132,6 @@ impl<B: Body, P: Borrow<BufferPool>> Collecting<B, P> {
             if this.body.is_end_stream() {
                 return Poll::Ready(Ok(Stop::Complete));
             }
-            polled = this.body.as_mut().poll_frame(context);
         }
         context.waker().wake_by_ref();
         rest.watch.poll(times, context).map(|refusal| Err(refusal.widen()))
