@@ -3,8 +3,8 @@
 use crate::bars::{self, Bars, bytes, size};
 use crate::child::{Heap, Server};
 use crate::cli::Wish;
-use crate::upload::{Connection, Framing};
 use crate::figures::{Figure, median};
+use crate::upload::{Connection, Framing};
 use crate::{spent, trickle, upload_h2};
 use std::io;
 use std::process::ExitCode;
