@@ -47,8 +47,10 @@ use http_body::Body;
 /// the body claims, if it claims at most 16 KiB, or at most [`Limits::contiguous`] while the pool has room for it in
 /// [`max_ahead_bytes`](crate::buffer::BufferPoolBuilder::max_ahead_bytes); else into segments that grow with what has arrived.
 ///
-/// **Memory**: for a claim that is believed one buffer for it; else at most a twelfth more than has arrived, or 4 KiB. **Cost**: one copy of each
-/// byte, none for a body of one frame.
+/// **Memory**: for a claim that is believed one buffer for it; else at most a twelfth more than has arrived, or 4 KiB. Without a claim and
+/// a budget, what lies idle in the pool goes before what is new: a segment of up to four times the room. **Cost**: one copy of each byte, none for a body of one frame.
+///
+/// A body that says it has [ended](http_body::Body::is_end_stream) is not polled again.
 ///
 /// # Errors
 ///

@@ -168,12 +168,8 @@ impl<S: Sync> FromRequest<S> for PooledBody {
     }
 }
 
-/// The future of the extractor.
-enum Extracting {
-    /// It claims to be too large.
-    TooLarge,
-    Collecting(Collecting<Body, Buffers>),
-}
+/// The future of the extractor; there is nothing to collect where the body claims to be too large.
+struct Extracting(Option<Collecting<Body, Buffers>>);
 
 /// Where the memory comes from.
 enum Buffers {
@@ -199,12 +195,12 @@ impl Extracting {
         let hint = body.size_hint();
         let upper = hint.upper();
         if upper.is_some_and(|limit| claimed > limit) {
-            return Self::TooLarge;
+            return Self(None);
         }
         // The bytes are the limited body's to count; frames without any it would let pass for ever.
         let limits = limits.unwrap_or_else(|| Limits::new(usize::MAX).max_frames(upper.map_or(u64::MAX, frames_for)));
         let buffers = Scope::current().map_or(Buffers::Global, Buffers::Of);
-        Self::Collecting(Collecting::new(body, hint.lower(), buffers, limits))
+        Self(Some(Collecting::new(body, hint.lower(), buffers, limits)))
     }
 }
 
@@ -212,7 +208,7 @@ impl Future for Extracting {
     type Output = Result<PooledBody, BodyRejection>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self::Collecting(collecting) = self.get_mut() else { return Poll::Ready(Err(BodyRejection::TooLarge)) };
+        let Some(collecting) = &mut self.get_mut().0 else { return Poll::Ready(Err(BodyRejection::TooLarge)) };
         let mut collected = ready!(Pin::new(collecting).poll(context))?;
         // Now rather than at the first look: a `Deref` could not give the segments back.
         if collected.as_slice().is_none() {

@@ -32,6 +32,8 @@ fn passed(mut data: impl Buf, bytes: usize) -> Bytes {
 #[derive(Default)]
 pub(super) struct Arriving {
     frames: u64,
+    /// Whether it is promised that little more is held than is here.
+    pub(super) is_bounded: bool,
     /// Bytes that were taken out again.
     pub(super) drained: u64,
     pub(super) data: Arrived,
@@ -158,10 +160,10 @@ impl Arriving {
                 rope
             }
         };
-        let segments = match (&self.permit, claimed) {
-            // Without a claim anything may follow; a budget is charged for what fits.
-            (None, 0) => Segments::Idle,
-            (Some(_), 0) => Segments::Expecting(usize::MAX),
+        let segments = match claimed {
+            // Without a claim anything may follow.
+            0 if self.may_be_idle() => Segments::Idle,
+            0 => Segments::Expecting(usize::MAX),
             _ => Segments::Expecting(claimed.saturating_add(pending)),
         };
         while data.has_remaining() {
@@ -171,6 +173,11 @@ impl Arriving {
         }
         self.data = Arrived::Copied(rope);
         Ok(())
+    }
+
+    /// Whether a segment may be larger than it need be, since it is idle: not where what is held is charged or bounded.
+    fn may_be_idle(&self) -> bool {
+        self.permit.is_none() && !self.is_bounded
     }
 
     /// A rope with room for the `pending` bytes that are there, and for all that is claimed to follow if that is believed.
@@ -191,7 +198,7 @@ impl Arriving {
                 return PooledRope::try_with_capacity(buffers, all);
             }
         }
-        if claimed > 0 || self.permit.is_some() {
+        if claimed > 0 || !self.may_be_idle() {
             return PooledRope::try_with_capacity(buffers, pending.max(FIRST));
         }
         PooledRope::try_in_idle(buffers, pending)

@@ -47,7 +47,9 @@ struct Rest {
 
 impl Rest {
     fn new(above: usize) -> Self {
-        Self { step: Step::New, above, arriving: Arriving::default(), watch: Watch::default() }
+        let mut arriving = Arriving::default();
+        arriving.is_bounded = above < usize::MAX;
+        Self { step: Step::New, above, arriving, watch: Watch::default() }
     }
 }
 
