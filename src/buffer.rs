@@ -16,12 +16,17 @@ pub use crate::raw::segment::NoBuffer;
 pub use ahead::Ahead;
 pub use buf::PooledBuf;
 pub use bytes::PooledBytes;
+#[allow(unused_imports)] // Only the porch asks.
+pub(crate) use rope::Segments;
 pub use rope::{IntoSegments, PooledRope, RopeBytes};
 
+#[cfg(feature = "http")]
+pub(crate) use ahead::OwnedAhead;
 pub(crate) use block::Block;
 
 use crate::pool::{PoolDebug, PoolStats};
 use ::bytes::Bytes;
+use ahead::Bound;
 use classes::{Classes, Limits};
 use core::fmt;
 use std::sync::{Arc, OnceLock};
@@ -112,6 +117,12 @@ impl BufferPool {
         Ok(PooledBuf::new(lease))
     }
 
+    /// A buffer with room for `bytes`, or rather than a new one an idle one for `least` to `most`.
+    #[allow(dead_code)] // Only the porch asks.
+    pub(crate) fn try_get_near(&self, bytes: usize, least: usize, most: usize) -> Result<PooledBuf, NoBuffer> {
+        Classes::try_lease_near(&self.0.0, bytes, least, most).map(PooledBuf::new)
+    }
+
     /// Copies `bytes` into this pool if there are at most `threshold`, and lets go of what they pinned; else they pass.
     ///
     /// For small values that are kept: `Bytes` out of a request are slices of the connection's read buffer, and each keeps all
@@ -175,13 +186,17 @@ impl BufferPool {
     /// A number only: it lends no memory. Who gets it may take a buffer for the whole claim.
     #[must_use]
     pub fn ahead(&self, bytes: usize) -> Option<Ahead<'_>> {
-        self.0.0.ahead.reserve(bytes)
+        self.bound().reserve(bytes)
     }
 
     /// Bytes that are reserved now by [`ahead`](Self::ahead).
     #[must_use]
     pub fn ahead_bytes(&self) -> usize {
-        self.0.0.ahead.used()
+        self.bound().used()
+    }
+
+    fn bound(&self) -> &Bound {
+        &self.0.0.ahead
     }
 
     /// Bytes that were copied once more since the pool began, because somebody asked for a rope in one piece.

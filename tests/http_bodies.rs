@@ -2,7 +2,7 @@
 
 mod common;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRequest};
 use axum::routing::post;
 use axum::{Json, Router};
 use bytes::{Buf, Bytes};
@@ -269,4 +269,41 @@ async fn debug_does_not_show_what_a_client_has_sent() {
     let body = http_body_util::Full::new(Bytes::from_static(b"secret"));
     let collected = collect(body, &BufferPool::new(), Limits::new(100)).await.unwrap();
     assert_eq!(format!("{collected:?}"), "Collected { len: 6, trailers: None, .. }");
+}
+
+/// Ends with its last frame, says so, and is not to be asked again.
+struct Ending(VecDeque<&'static [u8]>);
+
+impl Body for Ending {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        let frame = self.0.pop_front().expect("it has ended");
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(frame)))))
+    }
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What says so costs a look; to be told by a poll may take another wake of the task.
+#[tokio::test]
+async fn a_body_that_says_it_has_ended_is_not_polled_again() {
+    let buffers = BufferPool::new();
+    for frames in [&[&b"whole"[..]][..], &[b"", b"whole"], &[b"wh", b"ole"]] {
+        let body = Ending(frames.iter().copied().collect());
+        let collected = collect(body, &buffers, Limits::default()).await.unwrap();
+        assert_eq!(collected.into_bytes(), "whole");
+    }
+}
+
+/// axum moves it into a box for each request.
+#[test]
+fn the_extractors_future_is_no_larger_than_that_of_axums_bytes() {
+    let request = || axum::extract::Request::new(axum::body::Body::empty());
+    let ours = size_of_val(&<PooledBody as FromRequest<()>>::from_request(request(), &()));
+    let axums = size_of_val(&<Bytes as FromRequest<()>>::from_request(request(), &()));
+    println!("{ours} and {axums} bytes");
+    assert!(ours <= axums, "{ours} and {axums} bytes");
 }

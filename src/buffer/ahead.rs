@@ -4,6 +4,12 @@
 //! of what has arrived is bounded for each pool, over all bodies together: whoever finds the bound used up grows by
 //! segments instead.
 
+#[cfg(feature = "http")]
+mod owned;
+
+#[cfg(feature = "http")]
+pub(crate) use owned::OwnedAhead;
+
 use crate::pool::Budget;
 use core::fmt;
 
@@ -22,7 +28,7 @@ impl Bound {
     /// Reserves `bytes`, wholly or not at all.
     pub(super) fn reserve(&self, bytes: usize) -> Option<Ahead<'_>> {
         // Lazily made: a reservation that is dropped gives back.
-        self.0.reserve(bytes).then(|| Ahead { bound: self, bytes, arrived: 0 })
+        self.0.reserve(bytes).then(|| Ahead { bound: self, left: Left { bytes, arrived: 0 } })
     }
 
     pub(super) fn used(&self) -> usize {
@@ -34,38 +40,50 @@ impl Bound {
 /// arrive, 16 KiB at a time, and the rest when this is dropped; `mem::forget` would leave them reserved.
 pub struct Ahead<'a> {
     bound: &'a Bound,
-    bytes: usize,
-    arrived: usize,
+    left: Left,
 }
 
 impl Ahead<'_> {
     /// Says that `bytes` more have arrived.
     pub fn arrived(&mut self, bytes: usize) {
-        self.arrived = self.arrived.saturating_add(bytes);
-        if self.arrived >= BATCH.min(self.bytes) {
-            self.give_back(self.arrived);
-            self.arrived = 0;
-        }
-    }
-
-    fn give_back(&mut self, bytes: usize) {
-        let bytes = bytes.min(self.bytes);
-        if bytes > 0 {
-            self.bytes -= bytes;
-            self.bound.0.release(bytes);
-        }
+        self.left.arrived(bytes, self.bound);
     }
 }
 
 impl Drop for Ahead<'_> {
     fn drop(&mut self) {
-        self.give_back(self.bytes);
+        self.left.give_back(usize::MAX, self.bound);
+    }
+}
+
+/// What is still reserved, and what has arrived of it and was not given back yet.
+struct Left {
+    bytes: usize,
+    arrived: usize,
+}
+
+impl Left {
+    fn arrived(&mut self, bytes: usize, bound: &Bound) {
+        self.arrived = self.arrived.saturating_add(bytes);
+        if self.arrived >= BATCH.min(self.bytes) {
+            self.give_back(self.arrived, bound);
+            self.arrived = 0;
+        }
+    }
+
+    fn give_back(&mut self, bytes: usize, bound: &Bound) {
+        let bytes = bytes.min(self.bytes);
+        if bytes > 0 {
+            self.bytes -= bytes;
+            bound.0.release(bytes);
+        }
     }
 }
 
 impl fmt::Debug for Ahead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ahead").field("bytes", &self.bytes).field("arrived", &self.arrived).finish_non_exhaustive()
+        let Left { bytes, arrived } = &self.left;
+        f.debug_struct("Ahead").field("bytes", bytes).field("arrived", arrived).finish_non_exhaustive()
     }
 }
 

@@ -200,6 +200,11 @@ impl PooledBuf {
         Classes::try_lease(&self.0.payload.value().classes, bytes).map(Self)
     }
 
+    /// The same with room for about `bytes`: see [`Classes::try_lease_near`].
+    pub(super) fn try_near(&self, bytes: usize, least: usize, most: usize) -> Result<Self, NoBuffer> {
+        Classes::try_lease_near(&self.0.payload.value().classes, bytes, least, most).map(Self)
+    }
+
     /// Ends the lease; the node does not go home.
     #[inline]
     pub(super) fn into_node(self) -> Box<Node<Block>> {

@@ -141,6 +141,25 @@ impl Classes {
         }
     }
 
+    /// As `try_lease`, but before a block is made, an idle one of the classes around is lent: for `least` to `most` bytes.
+    #[track_caller]
+    pub(super) fn try_lease_near(
+        classes: &Arc<Self>,
+        bytes: usize,
+        least: usize,
+        most: usize,
+    ) -> Result<Leased, NoBuffer> {
+        let class = class_of(bytes);
+        let smaller = (class_of(least)..class).rev();
+        // The best one, then larger ones, of which fewer are needed.
+        for near in (class..=class_of(most)).chain(smaller) {
+            if let Some(lease) = classes.homes.get(near).and_then(OnceLock::get).and_then(|home| home.take()) {
+                return Ok(Leased::ending(lease.into_box()));
+            }
+        }
+        Self::try_lease(classes, bytes)
+    }
+
     /// The home of blocks with room for `bytes`, if it has begun.
     #[inline(always)]
     fn home_of(&self, bytes: usize) -> Option<&Arc<Home<Block>>> {

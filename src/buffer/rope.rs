@@ -22,6 +22,29 @@ const LARGEST: usize = 256 << 10;
 /// The share of what is there that a segment is asked for. A size class adds up to a quarter, which makes a twelfth.
 const SHARE: usize = 16;
 
+/// How many times larger or smaller than what is asked for an idle segment may be that goes before a new one.
+const FAR: usize = 4;
+
+/// How a rope chooses its segments.
+#[derive(Clone, Copy)]
+pub(crate) enum Segments {
+    /// No larger than so many bytes need, which are to come.
+    Expecting(usize),
+    /// Rather what is idle than what fits best. Which classes a body takes is a matter of the frames that it comes in: each upload
+    /// would ask for other ones, until every class has an upload's worth.
+    #[allow(dead_code)] // Only the porch asks.
+    Idle,
+}
+
+impl Segments {
+    fn after(self, bytes: usize) -> Self {
+        match self {
+            Self::Expecting(expected) => Self::Expecting(expected.saturating_sub(bytes)),
+            Self::Idle => Self::Idle,
+        }
+    }
+}
+
 /// Bytes that were copied once more because somebody asked a rope for one slice.
 #[derive(Debug, Default)]
 pub(super) struct Gathered(AtomicU64);
@@ -93,6 +116,12 @@ impl PooledRope {
         pool.try_get(bytes).map(Self::begin)
     }
 
+    /// The same, in an idle buffer of up to `FAR` times the bytes rather than in a new one.
+    #[allow(dead_code)] // Only the porch asks.
+    pub(crate) fn try_in_idle(pool: &BufferPool, bytes: usize) -> Result<Self, NoBuffer> {
+        pool.try_get_near(bytes, bytes, bytes.saturating_mul(FAR)).map(Self::begin)
+    }
+
     fn begin(last: PooledBuf) -> Self {
         Self { full: RopeBytes::default(), full_capacity: 0, last }
     }
@@ -134,36 +163,43 @@ impl PooledRope {
     /// [`NoBuffer`], when there is no memory for another segment.
     #[inline]
     pub fn try_extend_from_slice(&mut self, bytes: &[u8]) -> Result<(), NoBuffer> {
-        self.try_extend_expecting(bytes, usize::MAX)
+        self.try_extend_by(bytes, Segments::Expecting(usize::MAX))
     }
 
-    /// Appends `bytes`, of `expected` that are to come: segments are no larger than that needs.
+    /// Appends `bytes`.
     #[inline]
-    pub(crate) fn try_extend_expecting(&mut self, bytes: &[u8], expected: usize) -> Result<(), NoBuffer> {
+    pub(crate) fn try_extend_by(&mut self, bytes: &[u8], segments: Segments) -> Result<(), NoBuffer> {
         let fitted = self.last.fill(bytes);
         if fitted == bytes.len() {
             return Ok(());
         }
-        self.try_extend_slow(&bytes[fitted..], expected.saturating_sub(fitted))
+        self.try_extend_slow(&bytes[fitted..], segments.after(fitted))
     }
 
     #[cold]
-    fn try_extend_slow(&mut self, mut bytes: &[u8], mut expected: usize) -> Result<(), NoBuffer> {
+    fn try_extend_slow(&mut self, mut bytes: &[u8], mut segments: Segments) -> Result<(), NoBuffer> {
         while !bytes.is_empty() {
-            self.add_segment(bytes.len(), expected)?;
+            self.add_segment(bytes.len(), segments)?;
             let fitted = self.last.fill(bytes);
             bytes = &bytes[fitted..];
-            expected = expected.saturating_sub(fitted);
+            segments = segments.after(fitted);
         }
         Ok(())
     }
 
-    /// Adds room for `pending` bytes, or the largest segment; for more as the rope has grown, up to what is
-    /// `expected`.
-    fn add_segment(&mut self, pending: usize, expected: usize) -> Result<(), NoBuffer> {
+    /// Adds room for `pending` bytes, or the largest segment; for more as the rope has grown.
+    fn add_segment(&mut self, pending: usize, segments: Segments) -> Result<(), NoBuffer> {
         let share = (self.len() / SHARE).max(SMALLEST);
+        let room = |share: usize| share.max(pending).min(LARGEST);
         self.full.try_reserve()?;
-        let next = self.last.try_beside(share.min(expected).max(pending).min(LARGEST))?;
+        let next = match segments {
+            Segments::Expecting(bytes) => self.last.try_beside(room(share.min(bytes))),
+            Segments::Idle if room(share) == SMALLEST => self.last.try_beside(SMALLEST),
+            Segments::Idle => {
+                let (room, most) = (room(share), self.len() / 4);
+                self.last.try_near(room, (room / FAR).max(SMALLEST), room.saturating_mul(FAR).max(most))
+            }
+        }?;
         self.full_capacity += self.last.capacity();
         self.full.push(mem::replace(&mut self.last, next));
         Ok(())

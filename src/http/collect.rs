@@ -10,6 +10,7 @@
 mod arriving;
 mod budget;
 mod collected;
+mod collecting;
 mod error;
 mod limits;
 #[cfg(feature = "tokio")]
@@ -34,17 +35,11 @@ pub use {
     spilled::Spilled,
 };
 
-use crate::buffer::BufferPool;
-use arriving::Arriving;
-use core::future::poll_fn;
-use core::pin::{Pin, pin};
-use core::task::{Context, Poll};
-use http_body::{Body, Frame};
-use times::Watch;
+pub(in crate::http) use collecting::Collecting;
 
-/// Frames that are taken in one poll: a body that is always ready does not keep the task from its runtime for ever, nor
-/// from a time limit.
-const TURN: u32 = 128;
+use crate::buffer::BufferPool;
+use core::future::Future;
+use http_body::Body;
 
 /// Collects `body` into memory from `buffers`. Dropping the future gives the memory back.
 ///
@@ -52,8 +47,10 @@ const TURN: u32 = 128;
 /// the body claims, if it claims at most 16 KiB, or at most [`Limits::contiguous`] while the pool has room for it in
 /// [`max_ahead_bytes`](crate::buffer::BufferPoolBuilder::max_ahead_bytes); else into segments that grow with what has arrived.
 ///
-/// **Memory**: for a claim that is believed one buffer for it; else at most a twelfth more than has arrived, or 4 KiB. **Cost**: one copy of each
-/// byte, none for a body of one frame.
+/// **Memory**: for a claim that is believed one buffer for it; else at most a twelfth more than has arrived, or 4 KiB. Without a claim and
+/// a budget, what lies idle in the pool goes before what is new: a segment of up to four times the room. **Cost**: one copy of each byte, none for a body of one frame.
+///
+/// A body that says it has [ended](http_body::Body::is_end_stream) is not polled again.
 ///
 /// # Errors
 ///
@@ -77,48 +74,11 @@ const TURN: u32 = 128;
 /// assert_eq!(error.status(), 413);
 /// # }
 /// ```
-pub async fn collect<B: Body>(
+pub fn collect<B: Body>(
     body: B,
     buffers: &BufferPool,
     limits: Limits,
-) -> Result<Collected, CollectError<B::Error>> {
-    let times = limits.times;
-    let admitted = Arriving::admitted(body.size_hint().lower(), usize::MAX, buffers, limits).await;
-    let mut arriving = admitted.map_err(CollectError::widen)?;
-    let mut body = pin!(body);
-    let mut watch = Watch::new(times);
-    let mut pace = Pace::default();
-    while let Some(frame) = poll_fn(|context| pace.poll(body.as_mut(), &mut watch, context)).await? {
-        let whole = body.is_end_stream();
-        let bytes = arriving.take(frame, body.size_hint().lower(), whole).map_err(CollectError::widen)?;
-        pace.fresh |= bytes > 0;
-    }
-    Ok(arriving.finish())
-}
-
-/// How a body comes.
-#[derive(Default)]
-struct Pace {
-    /// Frames since the last time that the task was let go.
-    turn: u32,
-    /// Whether bytes came since the watch was asked.
-    fresh: bool,
-}
-
-type Polled<B> = Poll<Result<Option<Frame<<B as Body>::Data>>, CollectError<<B as Body>::Error>>>;
-
-impl Pace {
-    fn poll<B: Body>(&mut self, body: Pin<&mut B>, watch: &mut Watch, context: &mut Context<'_>) -> Polled<B> {
-        if self.turn == TURN {
-            context.waker().wake_by_ref();
-        } else if let Poll::Ready(frame) = body.poll_frame(context) {
-            self.turn += 1;
-            return Poll::Ready(frame.transpose().map_err(CollectError::Body));
-        }
-        self.turn = 0;
-        match watch.poll(context, core::mem::take(&mut self.fresh)) {
-            Some(refusal) => Poll::Ready(Err(refusal.widen())),
-            None => Poll::Pending,
-        }
-    }
+) -> impl Future<Output = Result<Collected, CollectError<B::Error>>> {
+    let claimed = body.size_hint().lower();
+    Collecting::new(body, claimed, buffers, limits)
 }

@@ -116,6 +116,21 @@ async fn a_body_without_a_claim_holds_a_twelfth_more_than_has_arrived() {
     }
 }
 
+/// A network that is now faster and now slower brings other frames each time.
+#[tokio::test]
+async fn the_frames_of_a_body_do_not_decide_how_much_a_pool_keeps() {
+    let (buffers, bytes) = (BufferPool::new(), pattern(4 << 20));
+    let mut charged = Vec::new();
+    for frame in [417_000, 300_000, 230_000, 350_000, 180_000, 150_000, 120_000, 417_000, 100_000] {
+        let collected = collect(Script::frames(&bytes, frame), &buffers, Limits::new(MANY)).await.unwrap();
+        assert!(collected.into_bytes() == bytes);
+        charged.push(buffers.stats().charged_bytes);
+    }
+    // The last goes into what all came out of; `into_bytes` takes a buffer for all of it beside them.
+    let (first, last) = (charged[0], charged[charged.len() - 1]);
+    assert!(last < first + (1 << 20), "{charged:?}");
+}
+
 #[tokio::test]
 async fn segments_are_no_larger_than_the_rest_of_a_claim() {
     let buffers = BufferPool::builder().max_ahead_bytes(0).build();

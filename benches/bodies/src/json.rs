@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use ebbtide::http::{PooledBody, PooledJson};
 use ebbtide::{Arena, Scope};
 use http_body_util::BodyExt;
@@ -61,9 +63,17 @@ pub(crate) async fn arena(scope: Scope, body: PooledBody) -> Response {
     answer(&scope, body)
 }
 
+/// The floor: reads and drops every frame, and answers with as many bytes that were there before.
+pub(crate) async fn floor(request: Request) -> Response {
+    let mut body = request.into_body();
+    while body.frame().await.is_some_and(|frame| frame.is_ok()) {}
+    ([(CONTENT_TYPE, "application/json")], Bytes::from_static(&DOCUMENT)).into_response()
+}
+
+static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| document(super::spent::DOCUMENT));
+
 /// The same work on a document that was there before, while the one that comes is dropped: what is hyper's own.
 pub(crate) async fn dropped(scope: Scope, request: Request) -> Response {
-    static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| document(super::spent::DOCUMENT));
     let mut body = request.into_body();
     while body.frame().await.is_some_and(|frame| frame.is_ok()) {}
     answer(&scope, &DOCUMENT)

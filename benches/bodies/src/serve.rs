@@ -56,6 +56,7 @@ fn router(mode: &str) -> Option<Router> {
         "collect" => post(collect),
         "bytes" => post(async |body: Bytes| body.len().to_string()),
         "vec" => post(vec),
+        "json_floor" => post(json::floor),
         "json_plain" => post(json::plain),
         "json_pooled" => post(json::pooled),
         "json_arena" => post(json::arena),

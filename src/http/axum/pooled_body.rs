@@ -1,18 +1,23 @@
 //! The whole request body as an extractor, and pooled bytes as a response.
 
 use crate::buffer::{BufferPool, PooledBuf, PooledBytes};
-use crate::http::collect::{CollectError, Collected, Limits, collect};
+use crate::http::collect::{CollectError, Collected, Collecting, Limits};
 use crate::http::retry::advise_retry;
 use crate::request::Scope;
 use axum_core::RequestExt;
+use axum_core::body::Body;
 use axum_core::extract::{FromRequest, Request};
 use axum_core::response::{IntoResponse, Response};
 use bytes::Bytes;
+use core::borrow::Borrow;
 use core::error::Error;
 use core::fmt;
+use core::future::Future;
 use core::ops::Deref;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 use http::{HeaderMap, StatusCode, header};
-use http_body::Body;
+use http_body::Body as _;
 use http_body_util::LengthLimitError;
 
 /// The request's whole body, in pooled memory or in the one frame that it came in: see
@@ -156,23 +161,60 @@ fn is_limit(error: &(dyn Error + 'static)) -> bool {
 impl<S: Sync> FromRequest<S> for PooledBody {
     type Rejection = BodyRejection;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, BodyRejection> {
+    // Not `async`: a future that has the request in it beside all that becomes of it would be twice as large, and axum moves it
+    // into a box. The scope is that of the call, which axum does in a poll.
+    fn from_request(request: Request, _: &S) -> impl Future<Output = Result<Self, BodyRejection>> + Send {
+        Extracting::begin(request)
+    }
+}
+
+/// The future of the extractor; there is nothing to collect where the body claims to be too large.
+struct Extracting(Option<Collecting<Body, Buffers>>);
+
+/// Where the memory comes from.
+enum Buffers {
+    Global,
+    Of(Scope),
+}
+
+impl Borrow<BufferPool> for Buffers {
+    fn borrow(&self) -> &BufferPool {
+        match self {
+            Self::Global => BufferPool::global(),
+            Self::Of(scope) => scope.buffers(),
+        }
+    }
+}
+
+impl Extracting {
+    fn begin(request: Request) -> Self {
         let claimed = request.body().size_hint().lower();
         let limits = request.extensions().get::<Limits>().cloned();
         let body = request.into_limited_body();
         // axum tells its limit by the limited body's hint only.
-        let upper = body.size_hint().upper();
+        let hint = body.size_hint();
+        let upper = hint.upper();
         if upper.is_some_and(|limit| claimed > limit) {
-            return Err(BodyRejection::TooLarge);
+            return Self(None);
         }
         // The bytes are the limited body's to count; frames without any it would let pass for ever.
         let limits = limits.unwrap_or_else(|| Limits::new(usize::MAX).max_frames(upper.map_or(u64::MAX, frames_for)));
-        let scope = Scope::current();
-        let buffers = scope.as_ref().map_or_else(|| BufferPool::global(), Scope::buffers);
-        let mut collected = collect(body, buffers, limits).await?;
+        let buffers = Scope::current().map_or(Buffers::Global, Buffers::Of);
+        Self(Some(Collecting::new(body, hint.lower(), buffers, limits)))
+    }
+}
+
+impl Future for Extracting {
+    type Output = Result<PooledBody, BodyRejection>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(collecting) = &mut self.get_mut().0 else { return Poll::Ready(Err(BodyRejection::TooLarge)) };
+        let mut collected = ready!(Pin::new(collecting).poll(context))?;
         // Now rather than at the first look: a `Deref` could not give the segments back.
-        collected.try_contiguous().map_err(CollectError::widen)?;
-        Ok(Self(collected))
+        if collected.as_slice().is_none() {
+            collected.try_contiguous().map_err(CollectError::widen)?;
+        }
+        Poll::Ready(Ok(PooledBody(collected)))
     }
 }
 

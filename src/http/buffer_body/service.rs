@@ -2,7 +2,7 @@
 
 use super::future::BufferBodyFuture;
 use crate::buffer::BufferPool;
-use crate::http::collect::{Collected, Limits, collect};
+use crate::http::collect::{Collected, Collecting, Limits};
 use crate::request::Scope;
 use core::task::{Context, Poll};
 use http::{Request, Response};
@@ -54,7 +54,8 @@ where
             return BufferBodyFuture::collected(self.inner.clone(), Request::from_parts(head, Collected::default()));
         }
         let (buffers, limits) = (self.pool(), self.limits.clone());
-        let body = Box::pin(async move { collect(body, &buffers, limits).await });
+        let claimed = body.size_hint().lower();
+        let body = Box::pin(Collecting::new(body, claimed, buffers, limits));
         BufferBodyFuture::collecting(self.inner.clone(), head, body)
     }
 }

@@ -45,6 +45,13 @@ impl Default for Data {
 }
 
 impl Collected {
+    /// A body that is one frame. For hyper's frames, which are `Bytes`, this copies nothing.
+    #[inline]
+    pub(super) fn passed(mut frame: impl Buf) -> Self {
+        let bytes = frame.remaining();
+        Self { data: Data::Frame(frame.copy_to_bytes(bytes)), trailers: None, permit: None }
+    }
+
     pub(super) fn new(data: Data, trailers: Option<Box<HeaderMap>>, permit: Option<Permit>) -> Self {
         Self { data, trailers, permit: permit.map(Arc::new) }
     }
@@ -108,6 +115,7 @@ impl Collected {
 
     /// The bytes, if they are in one piece: always after [`contiguous`](Self::contiguous).
     #[must_use]
+    #[inline] // Asked by the extractor, whose frame it mostly is.
     pub fn as_slice(&self) -> Option<&[u8]> {
         match &self.data {
             Data::Frame(bytes) => Some(bytes),

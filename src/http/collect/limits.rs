@@ -63,6 +63,12 @@ impl Limits {
         self
     }
 
+    /// Whether nothing has to be asked before the first frame of a body that claims `claimed` bytes: it may pass if it is all.
+    #[inline]
+    pub(super) fn let_one_frame_pass(&self, claimed: u64) -> bool {
+        self.budget.is_none() && self.max_frames != Some(0) && claimed <= self.max_bytes as u64
+    }
+
     pub(super) fn frames(&self) -> u64 {
         self.max_frames.unwrap_or_else(|| (self.max_bytes as u64).saturating_add(EMPTY_FRAMES))
     }

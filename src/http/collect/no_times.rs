@@ -1,16 +1,17 @@
 //! Without the feature `tokio` there is no timer: nothing times out, and nobody waits.
 
 use super::budget::{BodyBudget, Permit};
+use super::collecting::Admitting;
 use super::error::Refusal;
-use core::task::Context;
+use core::task::{Context, Poll};
 
 /// No times.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Times {}
 
 impl Times {
-    pub(super) async fn admit(self, budget: &BodyBudget, bytes: usize) -> Option<Permit> {
-        budget.queue().admit(budget, bytes)
+    pub(super) fn admit(self, budget: &BodyBudget, bytes: usize) -> Result<Option<Permit>, Admitting> {
+        Ok(budget.queue().admit(budget, bytes))
     }
 }
 
@@ -27,14 +28,15 @@ impl Queue {
 }
 
 /// Watches nothing.
+#[derive(Default)]
 pub(super) struct Watch;
 
 impl Watch {
-    pub(super) fn new(_: Times) -> Self {
-        Self
-    }
+    pub(super) fn begin(&mut self, _: Times) {}
 
-    pub(super) fn poll(&mut self, _: &mut Context<'_>, _: bool) -> Option<Refusal> {
-        None
+    pub(super) fn moved(&mut self) {}
+
+    pub(super) fn poll(&mut self, _: Times, _: &mut Context<'_>) -> Poll<Refusal> {
+        Poll::Pending
     }
 }

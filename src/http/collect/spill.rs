@@ -5,10 +5,10 @@
 
 use super::arriving::{Arrived, Arriving};
 use super::collected::Collected;
+use super::collecting::{Collecting, Stop};
 use super::error::CollectError;
 use super::limits::Limits;
 use super::spilled::Spilled;
-use super::{Pace, Watch};
 use crate::buffer::BufferPool;
 use bytes::{Buf, Bytes};
 use core::future::poll_fn;
@@ -16,10 +16,10 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use std::env;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::{env, mem};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::spawn_blocking;
 
@@ -96,35 +96,27 @@ pub async fn collect_or_spill<B: Body>(
     spill: &Spill,
 ) -> Result<Stored, CollectError<B::Error>> {
     limits.contiguous = limits.contiguous.min(spill.above);
-    let times = limits.times;
-    let admitted = Arriving::admitted(body.size_hint().lower(), spill.above, buffers, limits).await;
-    let mut arriving = admitted.map_err(CollectError::widen)?;
-    let mut body = pin!(body);
-    let mut watch = Watch::new(times);
-    let mut pace = Pace::default();
+    let mut collecting = pin!(Collecting::new_above(body, buffers, limits, spill.above));
     let mut file = None;
-    while let Some(frame) = poll_fn(|context| pace.poll(body.as_mut(), &mut watch, context)).await? {
-        let whole = body.is_end_stream();
-        let bytes = arriving.take(frame, body.size_hint().lower(), whole).map_err(CollectError::widen)?;
-        pace.fresh |= bytes > 0;
-        if arriving.data.len() > spill.above {
-            file = Some(written(file, &mut arriving, spill).await.map_err(CollectError::Spill)?);
-        }
+    while poll_fn(|context| collecting.as_mut().poll_stop(context)).await? == Stop::Above {
+        let arriving = collecting.as_mut().arriving();
+        file = Some(written(file, arriving, spill).await.map_err(CollectError::Spill)?);
     }
+    let arriving = collecting.as_mut().arriving();
     let Some(file) = file else { return Ok(Stored::Memory(arriving.finish())) };
     let file = match arriving.data {
         Arrived::Nothing => file,
-        _ => written(Some(file), &mut arriving, spill).await.map_err(CollectError::Spill)?,
+        _ => written(Some(file), arriving, spill).await.map_err(CollectError::Spill)?,
     };
-    Ok(Stored::File(Spilled::new(file, arriving.drained, arriving.trailers, buffers.clone())))
+    Ok(Stored::File(Spilled::new(file, arriving.drained, arriving.trailers.take(), buffers.clone())))
 }
 
 /// The file, with what is here written behind what is in it.
 ///
 /// The permit goes with the bytes: a future that is dropped meanwhile does not free budget before it frees memory.
-async fn written(file: Option<File>, arriving: &mut Arriving<'_>, spill: &Spill) -> io::Result<File> {
+async fn written(file: Option<File>, arriving: &mut Arriving, spill: &Spill) -> io::Result<File> {
     arriving.drained += arriving.data.len() as u64;
-    let data = mem::replace(&mut arriving.data, Arrived::Nothing).finish();
+    let data = arriving.data.finish();
     let mut data = Collected::new(data, None, None);
     let permit = arriving.permit.take();
     let folder = spill.folder.clone();

@@ -4,11 +4,13 @@
 //! looks when it fires whether bytes have come since.
 
 use super::budget::{BodyBudget, Permit};
+use super::collecting::Admitting;
 use super::error::Refusal;
 use super::limits::Limits;
 use core::future::Future;
+use core::mem;
 use core::pin::Pin;
-use core::task::Context;
+use core::task::{Context, Poll};
 use core::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -56,13 +58,11 @@ impl Limits {
 }
 
 impl Times {
-    /// A permit for `bytes`, now or within the time to wait.
-    pub(super) async fn admit(self, budget: &BodyBudget, bytes: usize) -> Option<Permit> {
-        match self.wait {
-            None => budget.permit(bytes),
-            // Boxed, so that those who never wait do not carry the room for it.
-            Some(time) => Box::pin(timeout(time, budget.queue().admit(budget, bytes))).await.ok(),
-        }
+    /// A permit for `bytes` now, or who waits for one, for the time to wait.
+    pub(super) fn admit(self, budget: &BodyBudget, bytes: usize) -> Result<Option<Permit>, Admitting> {
+        let Some(time) = self.wait else { return Ok(budget.permit(bytes)) };
+        let budget = budget.clone();
+        Err(Box::pin(async move { timeout(time, budget.queue().admit(&budget, bytes)).await.ok() }))
     }
 }
 
@@ -93,30 +93,40 @@ impl Queue {
 }
 
 /// Watches the time of one body.
+#[derive(Default)]
 pub(super) struct Watch {
-    times: Times,
     begun: Option<Instant>,
+    /// Whether bytes came since it was asked.
+    fresh: bool,
     moved: Option<Instant>,
     /// Boxed, so that a body without times does not carry the room for it.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watch {
-    pub(super) fn new(times: Times) -> Self {
-        Self { times, begun: times.total.map(|_| Instant::now()), moved: None, sleep: None }
+    /// The body is admitted.
+    pub(super) fn begin(&mut self, times: Times) {
+        self.begun = times.total.map(|_| Instant::now());
     }
 
-    /// Asked when the body has nothing ready; `fresh` says that bytes have come since the last time. Wakes the task when
-    /// the time is over.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>, fresh: bool) -> Option<Refusal> {
-        if self.times.idle.is_none() && self.times.total.is_none() {
-            return None;
+    /// Bytes have come.
+    pub(super) fn moved(&mut self) {
+        self.fresh = true;
+    }
+
+    /// Asked when the body has nothing ready: ready with a refusal when its time is over, else the task is woken then.
+    pub(super) fn poll(&mut self, times: Times, context: &mut Context<'_>) -> Poll<Refusal> {
+        if times.idle.is_none() && times.total.is_none() {
+            return Poll::Pending;
         }
-        let now = Instant::now();
+        self.refusal(times, context).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn refusal(&mut self, times: Times, context: &mut Context<'_>) -> Option<Refusal> {
+        let (now, fresh) = (Instant::now(), mem::take(&mut self.fresh));
         let moved = *self.moved.insert(self.moved.filter(|_| !fresh).unwrap_or(now));
-        let idle = self.times.idle.map(|after| (later(moved, after), Refusal::Stalled { after }));
-        let total =
-            self.begun.zip(self.times.total).map(|(begun, after)| (later(begun, after), Refusal::TooSlow { after }));
+        let idle = times.idle.map(|after| (later(moved, after), Refusal::Stalled { after }));
+        let total = self.begun.zip(times.total).map(|(begun, after)| (later(begun, after), Refusal::TooSlow { after }));
         let (deadline, refusal) = idle.into_iter().chain(total).min_by_key(|(deadline, _)| *deadline)?;
         if now >= deadline {
             return Some(refusal);
