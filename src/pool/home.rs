@@ -45,8 +45,9 @@ use std::time::{Duration, Instant};
 
 /// Values that one ageing call frees at most, or chains that it lets age: some tens of microseconds.
 const VALUES_A_TRIM: usize = 256;
-/// Bytes of the buffers that one call frees at most, beside the first: whoever frees them takes their pages back one by one.
-const BYTES_A_TRIM: usize = 8 << 20;
+/// Bytes of the buffers that one call frees at most, or a larger one: the system takes a third of a microsecond for each page of
+/// theirs, or more.
+const BYTES_A_TRIM: usize = 1 << 20;
 /// Values made beyond the bounds before the magazines of other threads are shared out, which costs some microseconds.
 const STARVED_PER_SHARE: usize = 64;
 

@@ -2,7 +2,7 @@
 //!
 //! An allocator keeps the pages of what it has back, for long or for ever. A pool that gives a large block up knows that nobody
 //! wants it, so it hands the whole pages inside of it to the system first: what is freed then is a block of addresses. And a
-//! block of some MiB is copied into up to twice as quickly where its pages are huge ones, which most systems give only to
+//! new block of some MiB is filled several times as quickly where its pages are huge ones, which most systems give only to
 //! those who ask. `docs/decisions/0036` has the figures, and says why no allocator minds.
 //!
 //! Both are advice: where the system refuses, or is not Linux, nothing happens.
@@ -16,10 +16,10 @@ pub const HUGE: usize = 2 << 20;
 /// gets the block next, cost more than its few pages are worth.
 pub const WORTH_HANDING_BACK: usize = 16 << 10;
 
-/// Whether a block of `bytes` should begin where a huge page does, and [be one](make_huge).
-#[inline]
+/// Whether a block of `bytes` should begin where a huge page does, and [be made up of such](make_huge): four fifths of it at
+/// least. Of 3 MiB a third would have small pages; an allocator that asks for huge ones by itself covers more.
 pub const fn wants_huge(bytes: usize) -> bool {
-    cfg!(all(target_os = "linux", target_pointer_width = "64", not(miri))) && bytes >= HUGE
+    cfg!(all(target_os = "linux", target_pointer_width = "64", not(miri))) && bytes >= HUGE && bytes % HUGE <= bytes / 5
 }
 
 /// Hands the whole pages inside of `block` back to the system. Whatever was written to them is gone.
