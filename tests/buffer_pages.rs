@@ -65,7 +65,14 @@ fn pages_go_back(bytes: usize, way: &str, give_up: GiveUp) {
 
 fn blocks_of_two_mebibytes_ask_for_huge_pages() {
     let pool = pool();
-    for (bytes, is_huge) in [(HUGE, true), (HUGE / 4 * 5, true), (HUGE / 2 * 3, false), (2 * HUGE, true), (6 * HUGE, true), (HUGE / 4 * 3, false)] {
+    for (bytes, is_huge) in [
+        (HUGE, true),
+        (HUGE / 4 * 5, true),
+        (HUGE / 2 * 3, false),
+        (2 * HUGE, true),
+        (6 * HUGE, true),
+        (HUGE / 4 * 3, false),
+    ] {
         let mut buffer = pool.get(bytes);
         buffer.extend_from_slice(b"x");
         let begin = buffer.as_ptr().addr();
