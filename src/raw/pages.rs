@@ -125,7 +125,7 @@ mod tests {
         let bytes = block.len();
         // SAFETY: the same bytes, which are initialised afterwards too: the system fills them with zeros.
         hand_back(unsafe { core::slice::from_raw_parts_mut(block.as_mut_ptr().cast(), bytes) });
-        let (end, last) = (first + 100 + bytes, (first + 100 + bytes) / page * page);
+        let (end, last) = (first + 100 + bytes, first + (100 + bytes) / page * page);
         assert!(room[..first + page].iter().all(|&byte| byte == 7));
         assert!(room[first + page..last].iter().all(|&byte| byte == 0));
         assert!(room[last..end].iter().chain(&room[end..]).all(|&byte| byte == 7));
