@@ -376,6 +376,11 @@ impl<T: Send + 'static> Home<T> {
         done
     }
 
+    /// Whether a step of ageing has begun and is not done.
+    pub(crate) fn is_ageing(&self) -> bool {
+        self.ageing.lock().unfinished
+    }
+
     /// Trims if a step is not done yet, or is due at `now`.
     pub(crate) fn trim_at(&self, now: Instant) -> bool {
         {
