@@ -88,7 +88,7 @@ mod system {
     pub(super) fn advise(_: &mut [MaybeUninit<u8>], _: i32) {}
 }
 
-#[cfg(all(test, target_os = "linux", not(miri), not(loom)))]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -115,6 +115,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(all(target_os = "linux", not(miri)))]
     fn what_is_handed_back_is_gone_and_its_neighbours_stay() {
         let mut room = vec![7_u8; 32 << 10];
         let page = system::page();
