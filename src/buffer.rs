@@ -152,12 +152,16 @@ impl BufferPool {
         buffer.freeze().into_bytes()
     }
 
-    /// Frees all idle memory.
+    /// Frees all idle memory. On Linux the pages of buffers from 16 KiB on go back to the system, whatever the allocator keeps.
     pub fn clear(&self) {
         self.0.0.clear();
     }
 
-    /// Ages what is idle by one step: see [`Pool::trim`](crate::Pool::trim).
+    /// Ages what is idle by one step: see [`Pool::trim`](crate::Pool::trim). On Linux the pages of buffers from 16 KiB on that are
+    /// freed go back to the system, whatever the allocator keeps.
+    ///
+    /// **Cost**: a call frees of each size class at most 256 buffers, and at most 1 MiB or one larger buffer: some hundred
+    /// microseconds, most of them the system's. `false` says that this step is not done.
     pub fn trim(&self) -> bool {
         self.0.0.trim()
     }

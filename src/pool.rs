@@ -128,7 +128,7 @@ pub(crate) use books::{LiveTask, TAGS, TagBooks, each_tag, tag};
 pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
 pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back, give_back_fixed};
-pub(crate) use hooks::{FixedHooks, Judged, LARGE};
+pub(crate) use hooks::{Fixed, FixedHooks, Judged, LARGE};
 pub(crate) use reclaims::request_took;
 pub(crate) use registry::each_pool;
 pub(crate) use reset::both;

@@ -293,3 +293,16 @@ fn a_buffer_that_a_panic_drops_goes_back_and_shows_nothing() {
         assert!(pool.get(100).is_empty());
     }
 }
+
+#[test]
+fn a_step_that_takes_many_calls_ages_each_class_once() {
+    let pool = BufferPool::new();
+    drop([1 << 20; 8].map(|bytes| pool.get(bytes)));
+    drop(pool.get(100));
+    let calls = |pool: &BufferPool| (0..).take_while(|_| !pool.trim()).count();
+    assert!(calls(&pool) > 4, "a call lets few large buffers age");
+    assert_eq!(pool.stats().live, 9, "what has waited through one step is not freed by it");
+    calls(&pool);
+    calls(&pool);
+    assert_eq!(pool.stats().live, 0);
+}

@@ -1,7 +1,7 @@
 //! A block: what a node of a buffer pool holds.
 
 use super::classes::Classes;
-use crate::pool::{Home, Node, PoolDebug, Reset, Verdict, give_back_fixed};
+use crate::pool::{Fixed, Home, Node, PoolDebug, Reset, Verdict, give_back_fixed};
 use crate::raw::lease::{End, Lease};
 use crate::raw::segment::{NoBuffer, Segment};
 use std::sync::Arc;
@@ -71,6 +71,12 @@ impl Reset for Block {
 
     fn is_clean(&self) -> bool {
         self.segment.written().is_empty() && self.segment.is_filled(PoolDebug::POISON)
+    }
+}
+
+impl Fixed for Block {
+    fn give_up(&mut self) {
+        self.segment.hand_back();
     }
 }
 

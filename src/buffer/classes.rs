@@ -241,9 +241,10 @@ impl Classes {
         self.begun_homes().for_each(|home| home.clear());
     }
 
-    /// Ages every class by one step.
+    /// Ages every class by one step, or goes on with those whose step is not done: the others would begin another one.
     pub(super) fn trim(&self) -> bool {
-        self.each_done(|home| home.trim())
+        let goes_on = self.begun_homes().any(|home| home.is_ageing());
+        self.each_done(|home| (goes_on && !home.is_ageing()) || home.trim())
     }
 
     pub(super) fn trim_at(&self, now: Instant) -> bool {

@@ -45,6 +45,9 @@ use std::time::{Duration, Instant};
 
 /// Values that one ageing call frees at most, or chains that it lets age: some tens of microseconds.
 const VALUES_A_TRIM: usize = 256;
+/// Bytes of the buffers that one call frees at most, or a larger one: the system takes a third of a microsecond for each page of
+/// theirs, or more.
+const BYTES_A_TRIM: usize = 1 << 20;
 /// Values made beyond the bounds before the magazines of other threads are shared out, which costs some microseconds.
 const STARVED_PER_SHARE: usize = 64;
 
@@ -63,6 +66,12 @@ pub(crate) struct Settings {
     /// Whether to do without the system's asymmetric fence.
     pub(crate) full_fence: bool,
     pub(crate) debug: PoolDebug,
+}
+
+impl Settings {
+    fn values_a_trim(&self) -> usize {
+        BYTES_A_TRIM.checked_div(self.class_bytes).map_or(VALUES_A_TRIM, |values| values.clamp(1, VALUES_A_TRIM))
+    }
 }
 
 pub(crate) struct Home<T> {
@@ -329,7 +338,12 @@ impl<T: Send + 'static> Home<T> {
     }
 
     fn discard_all(&self, mut chain: Chain<Lent<T>>, reason: DropReason) {
-        while let Some(node) = chain.pop() {
+        // For want of room others are in use, and the allocator is asked for the same again: it may keep those as they are.
+        let is_given_up = matches!(reason, DropReason::Aged | DropReason::Closed);
+        while let Some(mut node) = chain.pop() {
+            if is_given_up {
+                self.judging.hooks.give_up(node.payload.value_mut());
+            }
             self.discard(node, reason);
         }
     }
@@ -357,13 +371,18 @@ impl<T: Send + 'static> Home<T> {
 
     fn trim_untimed(&self) -> bool {
         registry::finish();
-        let done = self.tiers.age(VALUES_A_TRIM, |chain| self.discard_all(chain, DropReason::Aged));
+        let done = self.tiers.age(self.settings.values_a_trim(), |chain| self.discard_all(chain, DropReason::Aged));
         if done {
             self.tiers.reclaim(|chain| self.spill(chain));
             self.shed();
         }
         self.ageing.lock().unfinished = !done;
         done
+    }
+
+    /// Whether a step of ageing has begun and is not done.
+    pub(crate) fn is_ageing(&self) -> bool {
+        self.ageing.lock().unfinished
     }
 
     /// Trims if a step is not done yet, or is due at `now`.

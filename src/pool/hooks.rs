@@ -16,6 +16,8 @@ pub(crate) trait Hooks<T>: Send + Sync {
     fn is_clean(&self, _: &T) -> bool {
         true
     }
+    /// Told of a value that waited and will be dropped, since nobody wants it.
+    fn give_up(&self, _: &mut T) {}
     /// The same as `judge` of a lease, called without a look into a table.
     fn judge_by(&self) -> JudgeBy<T> {
         by_table
@@ -36,7 +38,7 @@ extern "C" fn by_itself<T: Reset>(lent: &mut Lent<T>) -> Judged {
 }
 
 /// The hooks of a type of fixed size: a value that has its charge keeps it, unmeasured.
-extern "C" fn by_charge<T: Reset>(lent: &mut Lent<T>) -> Judged {
+extern "C" fn by_charge<T: Fixed>(lent: &mut Lent<T>) -> Judged {
     let charged = lent.charged();
     lent.judged(|_, value, strikes| match charged {
         Some(charge) if value.reset() == Verdict::Keep => Judged::of_charge(charge),
@@ -105,7 +107,13 @@ impl<T: Reset> Hooks<T> for OwnHooks {
 /// The hooks of values that never change their size: what a value was charged once stays true, and none is underused.
 pub(crate) struct FixedHooks;
 
-impl<T: Reset> Hooks<T> for FixedHooks {
+/// A value that never changes its size.
+pub(crate) trait Fixed: Reset {
+    /// See [`Hooks::give_up`]. No code of a user runs, and it does not panic.
+    fn give_up(&mut self);
+}
+
+impl<T: Fixed> Hooks<T> for FixedHooks {
     fn judge(&self, value: &mut T, _: &mut u8) -> Judged {
         match value.reset() {
             Verdict::Keep => Judged::keep::<T>(value.retained_bytes()),
@@ -120,6 +128,9 @@ impl<T: Reset> Hooks<T> for FixedHooks {
     }
     fn is_clean(&self, value: &T) -> bool {
         value.is_clean()
+    }
+    fn give_up(&self, value: &mut T) {
+        value.give_up();
     }
     fn judge_by(&self) -> JudgeBy<T> {
         by_charge

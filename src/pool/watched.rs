@@ -55,6 +55,10 @@ impl<T, H: Hooks<T>> Hooks<T> for Watched<H> {
         self.hooks.retained_bytes(value)
     }
 
+    fn give_up(&self, value: &mut T) {
+        self.hooks.give_up(value);
+    }
+
     fn is_clean(&self, value: &T) -> bool {
         // A look that panics has found something.
         let clean = caught(|| self.hooks.is_clean(value)) == Some(true);

@@ -18,6 +18,7 @@
 //! | `lease` | the one owner of a node that is lent |
 //! | `shared`, `view` | a reference count inside a pooled node; parts of the bytes of one |
 //! | `segment`, `room` | bytes of which only written ones show; room filled |
+//! | `pages` | advice to the system about the pages of a block |
 //! | `impls`, `counting` | the unsafe trait impls: `BufMut`, `Counted`, `Holds`, `GlobalAlloc` |
 //! | `ring` | `sync`'s queue for models |
 //! | `unwind` | panics of user code that must go no further |
@@ -46,6 +47,7 @@ pub mod lease;
 pub mod magazine;
 pub mod magazines;
 pub mod mask;
+pub mod pages;
 pub mod parcels;
 pub mod place;
 pub mod quota;

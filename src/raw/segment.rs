@@ -1,5 +1,6 @@
 //! A segment: one aligned block of bytes of which only the written ones can be read.
 
+use super::pages;
 use super::shared::{Count, Counted};
 use core::fmt;
 use core::mem::MaybeUninit;
@@ -55,8 +56,8 @@ impl From<NoBuffer> for std::io::Error {
 /// (a) `data` points at `capacity` bytes allocated with [`layout`], owned by this segment; `capacity` is a whole number
 ///     of lines, at least one.
 /// (b) The first `written` bytes are initialised; `written <= capacity`.
-/// (c) If `whole`, all bytes are initialised: nobody takes that back, since what `spare_mut` gives away is only ever
-///     written to.
+/// (c) If `whole`, all bytes are initialised: nobody but `hand_back` takes that back, since what `spare_mut` gives away is only
+///     ever written to.
 /// (d) Whatever was written since the last wipe lies in the first `touched` bytes, or the first `written`;
 ///     `touched <= capacity`.
 pub struct Segment {
@@ -77,7 +78,8 @@ unsafe impl Sync for Segment {}
 
 /// The block for at least `bytes`; `None` when that is more than an allocation can be.
 fn layout(bytes: usize) -> Option<Layout> {
-    Layout::from_size_align(bytes.max(1).checked_next_multiple_of(LINE)?, LINE).ok()
+    let size = bytes.max(1).checked_next_multiple_of(LINE)?;
+    Layout::from_size_align(size, if pages::wants_huge(size) { pages::HUGE } else { LINE }).ok()
 }
 
 impl Segment {
@@ -88,7 +90,12 @@ impl Segment {
         // SAFETY: the size is not zero.
         let data = NonNull::new(unsafe { alloc(layout) }).ok_or(NoBuffer::Memory)?;
         let references = Count::default();
-        Ok(Self { data, capacity: layout.size(), written: 0, touched: 0, whole: false, secret, references })
+        let mut segment =
+            Self { data, capacity: layout.size(), written: 0, touched: 0, whole: false, secret, references };
+        if pages::wants_huge(segment.capacity) {
+            pages::make_huge(segment.room());
+        }
+        Ok(segment)
     }
 
     /// The capacity of a segment for `bytes`, if there can be one.
@@ -235,6 +242,15 @@ impl Segment {
         debug_assert!(!self.secret || self.written == 0);
         self.written = 0;
         self.touched = 0;
+    }
+
+    /// Forgets all written bytes, and hands the pages that they lie in back to the system, where there are enough: for a block
+    /// that is freed next, since whoever writes to it again pays for each page.
+    #[cold]
+    pub fn hand_back(&mut self) {
+        self.clear();
+        self.whole = false;
+        pages::hand_back(self.room());
     }
 
     /// Overwrites with zeros all that was written since the last wipe.
