@@ -87,7 +87,9 @@ fn act(act: impl FnMut(&mut Context<'_>) -> Polled + Send + 'static) -> Act {
     Box::new(act)
 }
 
-fn poll<B: Body<Data = Bytes>>(body: &mut Pin<Box<ScopeBody<B>>>) -> Option<Poll<Option<Result<Frame<Bytes>, B::Error>>>> {
+fn poll<B: Body<Data = Bytes>>(
+    body: &mut Pin<Box<ScopeBody<B>>>,
+) -> Option<Poll<Option<Result<Frame<Bytes>, B::Error>>>> {
     let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()))));
     assert!(Scope::current().is_none(), "what was current before is so again");
     polled.ok()
@@ -209,7 +211,7 @@ fn a_poll_may_end_other_requests_and_stays_in_its_own() {
     let looks = {
         let stays = stays.clone();
         // Within the other body's drop its own request is current, and after it that of the poll.
-        move || assert!(Scope::current().is_some() && stays.enter().is_some())
+        move || assert!(Scope::current().is_some() && stays.enter().is_ok())
     };
     let other = wrap_body(Script::new([act(|_| data())], false, looks), begin(&scopes, &others_tell));
     let waker = Waker::from(Arc::new(Ends(Mutex::new(vec![Box::new(other)]))));
@@ -223,7 +225,7 @@ fn a_poll_may_end_other_requests_and_stays_in_its_own() {
     assert!(body.as_mut().poll_frame(&mut Context::from_waker(&waker)).is_pending());
     assert_eq!((told(&others_tell), told(&tells)), (vec![Outcome::Aborted], vec![]));
     assert!(matches!(poll(&mut body), Some(Poll::Ready(None))));
-    assert_eq!((told(&tells), stays.enter().is_none(), scopes.stats().open()), (vec![Outcome::Finished], true, 0));
+    assert_eq!((told(&tells), stays.enter().is_err(), scopes.stats().open()), (vec![Outcome::Finished], true, 0));
 }
 
 #[test]
@@ -257,9 +259,8 @@ fn a_panic_through_nested_layers_poisons_each_request_and_no_other() {
     let around = Scopes::new().begin();
     with_current(&mut Some(around.handle()), || {
         let mut future = Box::pin(layers.call(Request::new(())));
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
-        }));
+        let polled =
+            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()));
         assert!(polled.is_err() && told(&tells).is_empty() && Scope::current().is_some());
         drop(future);
     });
@@ -334,7 +335,8 @@ fn an_outcome_of_a_request_that_took_nothing_does_not_reach_the_next_one_of_its_
                 drop(scope);
             }
             _ => {
-                let mut body = Box::pin(wrap_body(Script::new([act(|_| panic!("bare"))], false, || ()), scopes.begin()));
+                let mut body =
+                    Box::pin(wrap_body(Script::new([act(|_| panic!("bare"))], false, || ()), scopes.begin()));
                 assert!(poll(&mut body).is_none());
             }
         }
