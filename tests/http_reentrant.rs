@@ -87,9 +87,7 @@ fn act(act: impl FnMut(&mut Context<'_>) -> Polled + Send + 'static) -> Act {
     Box::new(act)
 }
 
-fn poll<B: Body<Data = Bytes>>(
-    body: &mut Pin<Box<ScopeBody<B>>>,
-) -> Option<Poll<Option<Result<Frame<Bytes>, B::Error>>>> {
+fn poll(body: &mut Pin<Box<ScopeBody<Script>>>) -> Option<Polled> {
     let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()))));
     assert!(Scope::current().is_none(), "what was current before is so again");
     polled.ok()
@@ -113,10 +111,12 @@ fn a_poll_that_unwound_and_is_polled_again_to_its_end_has_panicked() {
     }
 }
 
+/// What the polls say, whether the last of them is said to be the end, and whether the body is dropped by the poll.
+type Way = (Vec<fn() -> Polled>, bool, bool);
+
 #[test]
 fn a_body_whose_drop_panics_is_dropped_once_wherever_it_goes() {
-    // Polls, whether the drop comes within a poll, and what the request has come to.
-    let ways: [(Vec<fn() -> Polled>, bool, bool); 4] = [
+    let ways: [Way; 4] = [
         (vec![], false, true),
         (vec![|| Poll::Ready(Some(Err("failed")))], false, true),
         (vec![data], true, true),
