@@ -35,10 +35,8 @@ pin_project! {
             if !hold.is_marked() {
                 hold.give_up();
             }
-            if let Some((hold, value)) = inner.give_up() {
-                // It may look for its scope in its own drop.
-                hold.within(|| drop(value));
-            }
+            // It may look for its scope in its own drop.
+            inner.give_up(|hold, value| hold.within(|| drop(value)));
         }
     }
 }
@@ -76,7 +74,7 @@ impl<B: Body> Body for ScopeBody<B> {
         let mut carried = self.project().inner;
         let (hold, inner) = carried.as_mut().parts();
         let Some(mut inner) = inner else {
-            drop(hold.take());
+            drop(carried.take_hold());
             return Poll::Ready(None);
         };
         let mut is_through = hold.is_marked();
@@ -93,17 +91,15 @@ impl<B: Body> Body for ScopeBody<B> {
             }
             polled
         });
-        hold.mark(is_through);
+        carried.as_mut().mark(is_through);
         if is_end {
             // Whoever polls once more finds the end, not a body outside of its request.
-            if let Some((hold, value)) = carried.as_mut().give_up() {
-                hold.polling(|| drop(value));
-            }
+            carried.as_mut().give_up(|hold, value| hold.polling(|| drop(value)));
         }
         match &polled {
             Poll::Pending | Poll::Ready(Some(Ok(_))) => {}
-            Poll::Ready(Some(Err(_))) => carried.parts().0.take().give_up(),
-            Poll::Ready(None) => drop(carried.parts().0.take()),
+            Poll::Ready(Some(Err(_))) => carried.take_hold().give_up(),
+            Poll::Ready(None) => drop(carried.take_hold()),
         }
         polled
     }

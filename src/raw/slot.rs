@@ -33,9 +33,9 @@ mod waiting;
 
 pub use free::Free;
 pub use handle::Handle;
-pub use hold::Term;
 #[allow(unused_imports)] // Only a porch holds.
 pub use hold::{Carried, GivenUp, Hold};
+pub use hold::{Lent, Term};
 pub use spot::{Spot, Step};
 pub use waiting::Wait;
 

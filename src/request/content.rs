@@ -126,13 +126,19 @@ impl Content {
     /// Whether the request took nothing and left no mark, so that nothing is to be given back, and nothing to be freed.
     #[inline]
     fn is_untouched(&mut self) -> bool {
-        self.locals.is_empty() && *self.marks.get_mut() == 0 && self.store.is_untouched(self.shared.usage().most())
+        *self.marks.get_mut() == 0 && self.took_nothing()
+    }
+
+    #[inline]
+    fn took_nothing(&mut self) -> bool {
+        self.locals.is_empty() && self.store.is_untouched(self.shared.usage().most())
     }
 
     /// Gives everything back that the request took, and keeps what the next one needs. Returns hooks and drops that
     /// panicked.
     fn reclaim(&mut self) -> usize {
-        let began = self.notes.is_timed.then(Instant::now);
+        // Who took nothing and is here for a mark says nothing of how long a reclaim takes.
+        let began = (self.notes.is_timed && !self.took_nothing()).then(Instant::now);
         let panics = self.reclaim_touched();
         if let Some(began) = began {
             self.notes.is_timed = false;

@@ -52,7 +52,7 @@ fn begin_audit() -> Option<Ticket> {
 /// ```
 #[inline]
 pub fn with_current<R>(handle: &mut Option<ScopeHandle>, f: impl FnOnce() -> R) -> R {
-    within(&handle.as_ref().map_or_else(Term::none, ScopeHandle::term), f)
+    within(ScopeHandle::lent(handle.as_ref()).term(), f)
 }
 
 /// As [`with_current`], for those who have a hold.

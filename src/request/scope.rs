@@ -13,7 +13,7 @@ use crate::buffer::BufferPool;
 use crate::pool::{Node, Pool, Pooled, Reset};
 use crate::raw::held::Held;
 use crate::raw::parcels::Finish;
-use crate::raw::slot::{Handle, Pin, Term};
+use crate::raw::slot::{Handle, Lent, Pin};
 use crate::sync::Arc;
 use core::fmt;
 use std::time::Instant;
@@ -290,10 +290,10 @@ impl ScopeHandle {
         Self(handle)
     }
 
-    /// Lends a handle to the spot that says which request is current.
+    /// Lends a handle, if there is one, to the spot that says which request is current.
     #[inline]
-    pub(super) fn term(&self) -> Term<Content> {
-        Term::of(&self.0)
+    pub(super) fn lent(handle: Option<&Self>) -> Lent<'_, Content> {
+        Lent::of(handle.map(|handle| &handle.0))
     }
 
     /// What it is made of, for a hold.

@@ -387,4 +387,38 @@ mod tests {
         serve(&usage, &mut notes, 1, 100);
         assert_eq!((notes.len, usage.snapshot().used), (0, 100 * (NOTES as u64 + 2)));
     }
+
+    /// What countdowns stand for: a list of all requests, handed in as batches.
+    #[test]
+    fn counting_down_comes_to_the_same_as_a_list_of_all_requests() {
+        let (counted, listed) = (Usage::new(usize::MAX), Usage::new(usize::MAX));
+        let (mut notes, mut list, mut batch) = (Notes::default(), Vec::new(), 1);
+        let mut random = 1_u32;
+        let mut next = |below| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 16) % below
+        };
+        let mut is_locked = false;
+        for step in 0..50_000 {
+            if next(20) == 0 {
+                is_locked = next(3) == 0;
+            }
+            let bytes = if next(2) == 0 { 0 } else { next(9000) as usize };
+            let lock = is_locked.then(|| counted.book.lock());
+            match bytes {
+                0 if next(4) > 0 => notes.note_nothing(&counted),
+                _ => notes.note(bytes, bytes, &counted),
+            }
+            drop(lock);
+            list.push(bucket(bytes) as u8);
+            if !is_locked && list.len() >= batch {
+                listed.book.lock().add(&list, 0);
+                (list, batch) = (Vec::new(), (batch * 2).min(BATCH));
+            } else if list.len() == NOTES {
+                list.clear();
+            }
+            let (counted, listed) = (counted.book.lock(), listed.book.lock());
+            assert_eq!((counted.counts, counted.requests), (listed.counts, listed.requests), "step {step}");
+        }
+    }
 }

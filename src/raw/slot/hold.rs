@@ -5,6 +5,7 @@
 use super::{Handle, Owner, Pin, Recycle, Slot, copied, pin};
 use crate::sync::Arc;
 use core::fmt;
+use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::pin::Pin as Pinned;
 
@@ -27,10 +28,22 @@ impl<C> Term<C> {
     pub fn none() -> Self {
         Self { slot: None, generation: 0, marks: 0 }
     }
+}
 
-    /// That of a handle, on loan.
-    pub fn of(handle: &Handle<C>) -> Self {
-        Self { slot: Some(copied(&handle.slot)), generation: handle.generation, marks: 0 }
+/// The term of a handle, for as long as the handle is borrowed: by itself a term knows nothing of who keeps its slot.
+pub struct Lent<'h, C>(Term<C>, PhantomData<&'h Handle<C>>);
+
+impl<'h, C> Lent<'h, C> {
+    /// That of a handle, or none.
+    pub fn of(handle: Option<&'h Handle<C>>) -> Self {
+        let term =
+            |handle: &Handle<C>| Term { slot: Some(copied(&handle.slot)), generation: handle.generation, marks: 0 };
+        Self(handle.map_or_else(Term::none, term), PhantomData)
+    }
+
+    /// What a [`Spot`](super::Spot) may note.
+    pub fn term(&self) -> &Term<C> {
+        &self.0
     }
 }
 
@@ -132,7 +145,8 @@ impl<C: Recycle> Drop for Hold<C> {
 ///
 /// # Invariants
 ///
-/// (b) With `THERE` in the marks, `value` is there. It is pinned where this is, and does not move once it is.
+/// (b) With `THERE` in the marks, `value` is there. It is pinned where this is, and does not move once it is. Nobody outside
+///     gets the hold by `&mut`: another one in its place would have other marks.
 pub struct Carried<B, C: Recycle> {
     value: MaybeUninit<B>,
     hold: Hold<C>,
@@ -169,40 +183,59 @@ impl<B, C: Recycle> Carried<B, C> {
 
     /// The hold, and the value if it is there.
     #[inline]
-    pub fn parts(self: Pinned<&mut Self>) -> (&mut Hold<C>, Option<Pinned<&mut B>>) {
-        // SAFETY: nothing is moved out of it: the hold is not pinned, and the value is handed out pinned.
+    pub fn parts(self: Pinned<&mut Self>) -> (&Hold<C>, Option<Pinned<&mut B>>) {
+        // SAFETY: nothing is moved out of it: the hold is lent, and the value is handed out pinned.
         let this = unsafe { self.get_unchecked_mut() };
         if !this.is_there() {
-            return (&mut this.hold, None);
+            return (&this.hold, None);
         }
         // SAFETY: by (b).
         let value = unsafe { this.value.assume_init_mut() };
         // SAFETY: by (b) it is pinned.
-        (&mut this.hold, Some(unsafe { Pinned::new_unchecked(value) }))
+        (&this.hold, Some(unsafe { Pinned::new_unchecked(value) }))
     }
 
-    /// Gives the value up, if it is there: to be dropped while the hold is lent, not to be forgotten.
+    /// Marks the hold, or takes its mark away.
     #[inline]
-    pub fn give_up(self: Pinned<&mut Self>) -> Option<(&Hold<C>, GivenUp<'_, B>)> {
+    pub fn mark(self: Pinned<&mut Self>, is_marked: bool) {
+        self.hold_mut().mark(is_marked);
+    }
+
+    /// Takes the hold away, without its mark.
+    #[inline]
+    pub fn take_hold(self: Pinned<&mut Self>) -> Hold<C> {
+        self.hold_mut().take()
+    }
+
+    #[inline]
+    fn hold_mut(self: Pinned<&mut Self>) -> &mut Hold<C> {
+        // SAFETY: the hold is not pinned, and the value stays where it is.
+        &mut unsafe { self.get_unchecked_mut() }.hold
+    }
+
+    /// Gives the value up, if it is there: it is dropped where `around` drops what it is handed, or after `around`.
+    #[inline]
+    pub fn give_up(self: Pinned<&mut Self>, around: impl FnOnce(&Hold<C>, GivenUp<'_, '_, B>)) {
         // SAFETY: nothing is moved out of it.
-        unsafe { self.get_unchecked_mut() }.given_up()
+        unsafe { self.get_unchecked_mut() }.given_up(around);
     }
 
     #[inline]
-    fn given_up(&mut self) -> Option<(&Hold<C>, GivenUp<'_, B>)> {
+    fn given_up(&mut self, around: impl FnOnce(&Hold<C>, GivenUp<'_, '_, B>)) {
         if !self.is_there() {
-            return None;
+            return;
         }
         // Before the drop, which may panic.
         self.hold.0.marks &= !THERE;
-        Some((&self.hold, GivenUp(&mut self.value)))
+        let mut last = Last(Some(&mut self.value));
+        around(&self.hold, GivenUp(&mut last));
     }
 }
 
 impl<B, C: Recycle> Drop for Carried<B, C> {
     #[inline]
     fn drop(&mut self) {
-        self.given_up();
+        self.given_up(|_, value| drop(value));
     }
 }
 
@@ -210,32 +243,52 @@ impl<B, C: Recycle> Drop for Carried<B, C> {
 ///
 /// # Invariants
 ///
-/// (c) It is there, and nobody else will drop it.
-pub struct GivenUp<'v, B>(&'v mut MaybeUninit<B>);
+/// (c) What it has is there, and nobody else will drop it.
+struct Last<'v, B>(Option<&'v mut MaybeUninit<B>>);
 
-impl<B> Drop for GivenUp<'_, B> {
+impl<B> Last<'_, B> {
+    #[inline]
+    fn end(&mut self) {
+        // Taken before the drop, which may panic.
+        if let Some(value) = self.0.take() {
+            // SAFETY: by (c).
+            unsafe { value.assume_init_drop() };
+        }
+    }
+}
+
+impl<B> Drop for Last<'_, B> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: by (c).
-        unsafe { self.0.assume_init_drop() };
+        self.end();
     }
 }
 
-impl<B> fmt::Debug for GivenUp<'_, B> {
+/// A value that is dropped with this; if this is forgotten, it is dropped later: it is pinned, so it must be.
+pub struct GivenUp<'l, 'v, B>(&'l mut Last<'v, B>);
+
+impl<B> Drop for GivenUp<'_, '_, B> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl<B> fmt::Debug for GivenUp<'_, '_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GivenUp").finish_non_exhaustive()
-    }
-}
-
-impl<C: Recycle> Default for Hold<C> {
-    fn default() -> Self {
-        Self::none()
     }
 }
 
 impl<C: Recycle> fmt::Debug for Hold<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Hold").field(&self.is_some().then_some(self.0.generation)).finish()
+    }
+}
+
+impl<C> fmt::Debug for Lent<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -296,10 +349,32 @@ mod tests {
         let drops = Cell::new(0);
         let mut carried = std::pin::pin!(Carried::<_, Content>::new(Noted(&drops), Hold::none()));
         assert!(carried.value().is_some() && carried.as_mut().parts().1.is_some());
-        drop(carried.as_mut().give_up());
-        assert!(drops.get() == 1 && carried.value().is_none() && carried.as_mut().give_up().is_none());
+        carried.as_mut().give_up(|_, value| {
+            drop(value);
+            assert_eq!(drops.get(), 1);
+        });
+        assert!(drops.get() == 1 && carried.value().is_none());
+        carried.as_mut().give_up(|_, _| unreachable!("it is gone"));
         drop(Carried::<_, Content>::new(Noted(&drops), Hold::none()));
         drop(Carried::<Noted<'_>, Content>::none());
         assert_eq!(drops.get(), 2);
+        let mut carried = std::pin::pin!(Carried::<_, Content>::new(Noted(&drops), Hold::none()));
+        carried.as_mut().give_up(|_, value| core::mem::forget(value));
+        assert_eq!(drops.get(), 3, "what is pinned is dropped, whoever forgets");
+    }
+
+    #[test]
+    fn a_hold_that_is_taken_from_beside_a_value_leaves_the_value() {
+        let home = Content::default();
+        let mut carried = std::pin::pin!(Carried::new(Box::new(7), Hold::own(Owner::new(home.clone()))));
+        carried.as_mut().mark(true);
+        let hold = carried.as_mut().take_hold();
+        assert!(hold.is_some() && !hold.is_marked() && !carried.hold().is_some() && carried.hold().is_marked());
+        // Another value beside the same hold: its marks are its own.
+        let mut other = std::pin::pin!(Carried::<Box<u8>, Content>::none());
+        assert!(other.as_mut().parts().1.is_none() && other.as_mut().take_hold().0.marks == 0);
+        drop(Carried::new(Box::new(8), hold));
+        assert!(home.0.lock().unwrap().take().is_some());
+        assert_eq!(carried.value().map(|value| **value), Some(7));
     }
 }

@@ -71,7 +71,7 @@ impl<C> Free<C> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::raw::slot::Owner;
+    use crate::raw::slot::{Lent, Owner};
     use std::sync::Mutex;
     use std::sync::mpsc::{Sender, channel};
 
@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn noted(handle: &Handle<Content>) -> u32 {
-        Spot::with(&SPOT, &Term::of(handle), || SPOT.with(Spot::note))
+        Spot::with(&SPOT, Lent::of(Some(handle)).term(), || SPOT.with(Spot::note))
     }
 
     #[test]
