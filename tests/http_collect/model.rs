@@ -54,7 +54,10 @@ impl Body for Played {
     type Data = Bytes;
     type Error = &'static str;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
         assert!(self.frames == 0 || !self.is_end_stream(), "polled though it has said that it has ended");
         let frame = match self.case.acts.pop_front() {
             None => return Poll::Ready(None),
@@ -96,7 +99,7 @@ impl Chance {
     }
 
     fn case(&mut self, source: &Bytes) -> Case {
-        let (mut acts, mut sent, mut frames) = (VecDeque::new(), 0, 0);
+        let (mut acts, mut sent, mut frames) = (VecDeque::new(), 0_usize, 0_u64);
         let most = [0, 1, 1, 2, 3, 8, 20][self.below(7)];
         // Small ones of many frames, large ones of few.
         let sizes = [4, 8, SIZES.len()][self.below(3)];
@@ -115,6 +118,10 @@ impl Chance {
                     (sent, frames) = (sent + size, frames + 1);
                 }
             }
+        }
+        // It says that it has ended with its last frame, not while it waits for nothing.
+        while matches!(acts.back(), Some(Act::Wait)) {
+            acts.pop_back();
         }
         let claims = [0, sent, sent, sent / 2, sent + 1000, 300_000][self.below(6)] as u64;
         let max_bytes = [1 << 20, 7 << 20, sent, sent, sent.saturating_sub(1), 1][self.below(6)];
