@@ -8,6 +8,8 @@ mod bodies;
 mod budget;
 #[path = "http_collect/ends.rs"]
 mod ends;
+#[path = "http_collect/model.rs"]
+mod model;
 #[path = "http_collect/read.rs"]
 mod read;
 #[path = "http_collect/room.rs"]

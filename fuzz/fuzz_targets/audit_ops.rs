@@ -4,6 +4,7 @@
 
 #[path = "../../tests/sequences/audit.rs"]
 mod audit;
+#[allow(dead_code)] // This model takes neither sizes nor places out of its script.
 #[path = "../../tests/sequences/script.rs"]
 mod script;
 

@@ -151,8 +151,8 @@ impl Classes {
     ) -> Result<Leased, NoBuffer> {
         let class = class_of(bytes);
         let smaller = (class_of(least)..class).rev();
-        // The best one, then larger ones, of which fewer are needed.
-        for near in (class..=class_of(most)).chain(smaller) {
+        // The best one, then larger ones, of which fewer are needed, up to the last class that is not above `most`.
+        for near in (class..search(most)).chain(smaller) {
             if let Some(lease) = classes.homes.get(near).and_then(OnceLock::get).and_then(|home| home.take()) {
                 return Ok(Leased::ending(lease.into_box()));
             }

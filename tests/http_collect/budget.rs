@@ -141,6 +141,20 @@ async fn an_admitted_claim_never_fails_for_lack_of_budget() {
     }
 }
 
+#[tokio::test]
+async fn who_is_refused_and_asks_once_more_is_not_let_in_for_nothing() {
+    let (buffers, budget, limits) = setting();
+    let first = collect(honest(), &buffers, limits.clone()).await.unwrap();
+    for limits in [limits.clone(), limits.wait(Duration::ZERO)] {
+        let mut future = Box::pin(collect(honest(), &buffers, limits));
+        assert!(matches!(future.as_mut().await, Err(CollectError::NoBudget)));
+        assert!(matches!(future.as_mut().await, Err(CollectError::NoBudget)));
+        assert_eq!(budget.used_bytes(), buffers.capacity_for(8000), "of the first alone");
+    }
+    drop(first);
+    assert_eq!((budget.used_bytes(), buffers.stats().outstanding()), (0, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn bodies_wait_for_room_in_the_order_in_which_they_came() {
     let (buffers, budget, limits) = setting();

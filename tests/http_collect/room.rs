@@ -131,6 +131,30 @@ async fn the_frames_of_a_body_do_not_decide_how_much_a_pool_keeps() {
     assert!(last < first + (1 << 20), "{charged:?}");
 }
 
+/// The pool's values that are idle while a body of no claim is held, after one buffer of `idle` bytes was left there.
+async fn idle_beside(idle: usize, body: Script) -> u64 {
+    let buffers = BufferPool::new();
+    drop(buffers.get(idle));
+    let _held = collect(body, &buffers, Limits::new(MANY)).await.unwrap();
+    buffers.stats().idle
+}
+
+#[tokio::test]
+async fn an_idle_segment_of_more_than_four_times_the_room_is_left_to_others() {
+    for (first, idle, left) in [(20_480, 81_920, 0), (20_479, 81_920, 1), (17_000, 81_920, 1), (17_000, 65_536, 0)] {
+        let body = Script::frames(&pattern(first), first).then(Step::Wait);
+        assert_eq!(idle_beside(idle, body).await, left, "{idle} bytes for {first}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_segment_of_more_than_a_quarter_of_what_is_there_is_left_to_others() {
+    const IDLE: usize = 320 << 10;
+    for (bytes, left) in [(4 * IDLE - 1400, 1), (4 * IDLE + (100 << 10), 0)] {
+        assert_eq!(idle_beside(IDLE, Script::frames(&pattern(bytes), 1400)).await, left, "{bytes} bytes");
+    }
+}
+
 #[tokio::test]
 async fn segments_are_no_larger_than_the_rest_of_a_claim() {
     let buffers = BufferPool::builder().max_ahead_bytes(0).build();

@@ -96,6 +96,12 @@ impl<B: Body, P: Borrow<BufferPool>> Collecting<B, P> {
         &mut self.project().rest.get_or_insert_with(|| Rest::new(usize::MAX)).arriving
     }
 
+    /// Whether the body says that it has ended.
+    #[allow(dead_code)] // Only who spills stops.
+    pub(super) fn has_ended(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
     /// Polls up to a stop.
     #[allow(dead_code)] // As above.
     pub(super) fn poll_stop(self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled<Stop, B> {
@@ -154,17 +160,19 @@ fn poll_admitted(
             return Poll::Ready(Ok(None));
         };
         match limits.times.admit(budget, bytes) {
-            Ok(permit) => {
-                *step = Step::Admitted;
-                return Poll::Ready(permit.ok_or(Refusal::NoBudget).map(Some));
-            }
+            Ok(permit) => return Poll::Ready(entered(step, permit)),
             Err(admitting) => *step = Step::Waiting(admitting),
         }
     }
     let Step::Waiting(admitting) = step else { return Poll::Ready(Ok(None)) };
     let permit = ready!(admitting.as_mut().poll(context));
-    *step = Step::Admitted;
-    Poll::Ready(permit.ok_or(Refusal::NoBudget).map(Some))
+    Poll::Ready(entered(step, permit))
+}
+
+/// The step after an answer of the budget. Who was refused and polls once more asks once more, and is not let in for nothing.
+fn entered(step: &mut Step, permit: Option<Permit>) -> Result<Option<Permit>, Refusal> {
+    *step = if permit.is_some() { Step::Admitted } else { Step::New };
+    permit.ok_or(Refusal::NoBudget).map(Some)
 }
 
 impl<B: Body, P: Borrow<BufferPool>> Future for Collecting<B, P> {

@@ -101,6 +101,10 @@ pub async fn collect_or_spill<B: Body>(
     while poll_fn(|context| collecting.as_mut().poll_stop(context)).await? == Stop::Above {
         let arriving = collecting.as_mut().arriving();
         file = Some(written(file, arriving, spill).await.map_err(CollectError::Spill)?);
+        // As where it stays in memory: it is not polled again.
+        if collecting.has_ended() {
+            break;
+        }
     }
     let arriving = collecting.as_mut().arriving();
     let Some(file) = file else { return Ok(Stored::Memory(arriving.finish())) };
