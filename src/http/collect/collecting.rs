@@ -49,7 +49,7 @@ impl Rest {
     fn new(above: usize) -> Self {
         let mut arriving = Arriving::default();
         arriving.is_bounded = above < usize::MAX;
-        Self { step: Step::New, above, arriving, watch: Watch::default() }
+        Self { step: Step::New, above, arriving, watch: Default::default() }
     }
 }
 
