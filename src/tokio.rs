@@ -51,7 +51,7 @@ impl Trim for Scopes {
 /// much to do is done in pieces, and the task yields between them.
 ///
 /// The cost: a runtime with a timer arms one of the system's whenever it sleeps. Where nothing else in it waits for a time, requests
-/// of some ten microseconds may lose some percent to that; a thread that sleeps and calls `trim` costs them nothing.
+/// of some ten microseconds may lose some percent to that; a thread that sleeps and calls `trim` arms nothing there.
 ///
 /// # Panics
 ///

@@ -365,7 +365,7 @@ mod tests {
 
     /// Where a content's `Free` token goes.
     #[derive(Clone, Default)]
-    struct Content(Arc<Mutex<Option<Free<Content>>>>);
+    pub(super) struct Content(pub(super) Arc<Mutex<Option<Free<Content>>>>);
 
     impl Recycle for Content {
         fn recycle(free: Free<Self>) {

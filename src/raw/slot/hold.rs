@@ -25,6 +25,7 @@ const THERE: u32 = 4;
 
 impl<C> Term<C> {
     /// Of no slot.
+    #[inline]
     pub fn none() -> Self {
         Self { slot: None, generation: 0, marks: 0 }
     }
@@ -67,7 +68,7 @@ impl<C: Recycle> Hold<C> {
     /// Nothing.
     #[inline]
     pub fn none() -> Self {
-        Self(Term { slot: None, generation: 0, marks: 0 })
+        Self(Term::none())
     }
 
     /// The owner's right.
@@ -94,11 +95,13 @@ impl<C: Recycle> Hold<C> {
         &self.0
     }
 
+    /// Whether its holder has marked it.
     #[inline]
     pub fn is_marked(&self) -> bool {
         self.0.marks & MARKED != 0
     }
 
+    /// Marks it, or takes its mark away.
     #[inline]
     pub fn mark(&mut self, is_marked: bool) {
         self.0.marks = self.0.marks & !MARKED | if is_marked { MARKED } else { 0 };
@@ -307,19 +310,8 @@ impl<B, C: Recycle> fmt::Debug for Carried<B, C> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::raw::slot::Free;
+    use crate::raw::slot::tests::Content;
     use std::cell::Cell;
-    use std::sync::{Arc, Mutex};
-
-    #[derive(Clone, Default)]
-    struct Content(Arc<Mutex<Option<Free<Content>>>>);
-
-    impl Recycle for Content {
-        fn recycle(free: Free<Self>) {
-            let home = Arc::clone(&free.0);
-            *home.lock().unwrap() = Some(free);
-        }
-    }
 
     #[test]
     fn a_hold_ends_what_it_stands_for_once_and_nothing_when_it_was_given_on() {
