@@ -17,9 +17,12 @@ pub use tasks::{Stopped, Tasks};
 use crate::buffer::BufferPool;
 use crate::pool::Pool;
 use crate::request::Scopes;
+use core::convert::Infallible;
 use core::fmt;
 use core::time::Duration;
-use tokio::task::AbortHandle;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use tokio::runtime::Handle;
 
 /// A pool, or the slots of [`Scopes`], that can be trimmed.
 pub trait Trim: Send + 'static {
@@ -45,17 +48,18 @@ impl Trim for Scopes {
     }
 }
 
-/// Trims `pool` once every `period`, on the current runtime, until the returned handle is dropped.
+/// Trims `pool` once every `period`, on a thread of its own, until the returned handle is dropped.
 ///
-/// A pool without traffic shrinks to nothing in three periods. The task keeps a handle of the pool. A step that has
-/// much to do is done in pieces, and the task yields between them.
+/// A pool without traffic shrinks to nothing in three periods. The thread keeps a handle of the pool, and stands in the current
+/// runtime for values whose drop wants one. A step that has much to do is done in pieces, and ends between two of them when the
+/// handle is dropped.
 ///
-/// The cost: a runtime with a timer arms one of the system's whenever it sleeps. Where nothing else in it waits for a time, requests
-/// of some ten microseconds may lose some percent to that; a thread that sleeps and calls `trim` arms nothing there.
+/// Why not a task: a runtime in which a timer waits arms one of the system's whenever it sleeps, and small requests pay for that.
+/// The thread sleeps; requests do not see it.
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime, and when `period` is zero.
+/// Outside of a tokio runtime, when `period` is zero, and when the system has no thread to give.
 ///
 /// # Examples
 ///
@@ -69,29 +73,28 @@ impl Trim for Scopes {
 /// ```
 #[must_use = "the trimming stops when its handle is dropped"]
 pub fn trim_every(pool: impl Trim, period: Duration) -> Trimming {
-    let mut ticks = tokio::time::interval(period);
-    let task = tokio::spawn(async move {
-        loop {
-            ticks.tick().await;
-            while !pool.trim() {
-                tokio::task::yield_now().await;
-            }
+    assert!(!period.is_zero(), "a pool cannot be trimmed every zero seconds");
+    let (runtime, (stop, stopped)) = (Handle::current(), mpsc::channel());
+    let trimming = move || {
+        let _entered = runtime.enter();
+        let goes_on = |wait| stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
+        while goes_on(period) {
+            while !pool.trim() && goes_on(Duration::ZERO) {}
         }
-    });
-    Trimming(task.abort_handle())
+    };
+    let thread = thread::Builder::new().name("ebbtide-trim".to_owned()).spawn(trimming);
+    Trimming { thread: thread.expect("the system gives a thread"), _stop: stop }
 }
 
-/// Keeps [`trim_every`] going. Its drop stops it.
-pub struct Trimming(AbortHandle);
-
-impl Drop for Trimming {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+/// Keeps [`trim_every`] going. Its drop stops it, and waits for nothing.
+pub struct Trimming {
+    thread: JoinHandle<()>,
+    /// Never used: the thread sees that it is gone.
+    _stop: Sender<Infallible>,
 }
 
 impl fmt::Debug for Trimming {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trimming").field("is_finished", &self.0.is_finished()).finish()
+        f.debug_struct("Trimming").field("is_finished", &self.thread.is_finished()).finish()
     }
 }
