@@ -39,6 +39,8 @@ pub(crate) enum Heap {
     /// glibc that hands nothing back.
     Raised,
     Mimalloc,
+    /// mimalloc that does not ask for huge pages, of which each counts as resident whole.
+    SmallPages,
     Jemalloc,
 }
 
@@ -51,12 +53,17 @@ impl Heap {
             Self::Glibc => "glibc",
             Self::Raised => "glibc, raised",
             Self::Mimalloc => "mimalloc",
+            Self::SmallPages => "mimalloc, small pages",
             Self::Jemalloc => "jemalloc",
         }
     }
 
     fn program(self) -> io::Result<PathBuf> {
-        let name = if self == Self::Raised { "glibc" } else { self.name() };
+        let name = match self {
+            Self::Raised => Self::Glibc.name(),
+            Self::SmallPages => Self::Mimalloc.name(),
+            other => other.name(),
+        };
         Ok(std::env::current_exe()?.with_file_name(format!("on_{name}{}", std::env::consts::EXE_SUFFIX)))
     }
 
@@ -90,8 +97,10 @@ impl Child {
         let program = heap.program()?;
         let mut command = Command::new(&program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-        if heap == Heap::Raised {
-            command.env("GLIBC_TUNABLES", Heap::RAISED);
+        match heap {
+            Heap::Raised => drop(command.env("GLIBC_TUNABLES", Heap::RAISED)),
+            Heap::SmallPages => drop(command.env("MIMALLOC_ALLOW_THP", "0")),
+            _ => {}
         }
         let missing = |error| io::Error::other(format!("{}: {error}; build all programs first", program.display()));
         let mut process = command.spawn().map_err(missing)?;

@@ -7,6 +7,7 @@ use crate::figures::{Figure, median};
 use crate::load::Load;
 use crate::upload::Framing;
 use std::io;
+use std::ops::AddAssign;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -15,24 +16,28 @@ const HELP: &str = "\
 speed [SIZE ..] [--quick] [--check] [--rounds N]
 
 Requests a second through axum over the loopback: ebbtide's `PooledBody` by axum's `Bytes`, on each allocator,
-each in a process of its own; the load comes from this one, on four connections. All take turns in each of 21
-rounds. Then 5 seconds of rest, and the resident sets. SIZE is one of 1K 16K 64K 256K 1M 4M; all of them if none.
+each in a process of its own; the load comes from this one, on four connections. All take turns in each of 15
+rounds, each in new processes: of two that do the same one may be a fifth faster than the other as long as they live.
+After each third round 5 seconds of rest, and the resident sets. mimalloc runs twice, the second time without the huge
+pages that it asks for, each of which counts as resident whole. SIZE is one of 1K 16K 64K 256K 1M 4M; all of them if none.
 --rounds: at least 15. --check: the exit code tells whether a bar is missed. --quick: shorter rounds and rest.
-About 4 minutes in full on two cores, 50 s with --quick.
+About 9 minutes in full on two cores.
 ";
 
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 15;
+/// One of so many rounds is followed by a rest.
+const RESTING: usize = 3;
 const CONNECTIONS: usize = 4;
 /// Threads of a server.
 const THREADS: usize = 2;
 const SIZES: [(&str, usize); 6] =
     [("1K", 1 << 10), ("16K", 16 << 10), ("64K", 64 << 10), ("256K", 256 << 10), ("1M", 1 << 20), ("4M", 4 << 20)];
-const HEAPS: [Heap; 3] = [Heap::Glibc, Heap::Mimalloc, Heap::Jemalloc];
+const HEAPS: [Heap; 4] = [Heap::Glibc, Heap::Mimalloc, Heap::SmallPages, Heap::Jemalloc];
 
 /// From here on ebbtide must be ahead, not only not behind.
 const LARGE: usize = 4 << 20;
 /// What "no higher" may be off, in bytes: the resident set of two runs of the same server differs by as much.
-const NOISE: u64 = 1 << 20;
+const NOISE: f64 = (1 << 20) as f64;
 
 pub fn main() -> ExitCode {
     bars::run(HELP, tables)
@@ -49,84 +54,136 @@ fn tables(wish: &Wish, bars: &mut Bars) -> io::Result<()> {
     let heaps = Heap::built(&HEAPS);
     for (name, bytes) in SIZES.into_iter().filter(|(name, _)| wish.wants(name)) {
         let request = Framing::Length.request(&vec![7; bytes]);
-        for mut pair in measure(wish, &heaps, &request)? {
-            print(bars, bytes, &mut pair)?;
+        for pair in measure(wish, &heaps, &request)? {
+            print(bars, bytes, &pair);
         }
         eprintln!("{name} is done");
     }
     Ok(())
 }
 
-/// A server under load, and what came of it.
-struct Driven {
-    server: Server,
-    load: Load,
+/// What came of a server in all rounds.
+#[derive(Default)]
+struct Outcome {
     per_second: Vec<f64>,
     /// Nanoseconds of processor time that the server took for a request.
     processor: Vec<f64>,
-}
-
-impl Driven {
-    fn start(heap: Heap, mode: &str) -> io::Result<Self> {
-        let server = Server::bare(heap, mode, THREADS)?;
-        let load = Load::open(server.address, CONNECTIONS)?;
-        Ok(Self { server, load, per_second: Vec::new(), processor: Vec::new() })
-    }
-
-    fn round(&mut self, request: &[u8], span: Duration, counts: bool) -> io::Result<()> {
-        let before = self.server.report()?.processor;
-        let (sent, time) = self.load.round(request, span)?;
-        let processor = self.server.report()?.processor - before;
-        if counts {
-            self.per_second.push(sent as f64 / time.as_secs_f64());
-            self.processor.push(processor as f64 / sent as f64);
-        }
-        Ok(())
-    }
+    /// Bytes, in the rounds with a rest.
+    resident: Vec<f64>,
+    most_resident: Vec<f64>,
 }
 
 /// Both ways on one allocator.
 struct Pair {
     heap: Heap,
-    pooled: Driven,
-    plain: Driven,
+    pooled: Outcome,
+    plain: Outcome,
 }
 
+const MODES: [&str; 2] = ["trimmed", "bytes"];
+
 fn measure(wish: &Wish, heaps: &[Heap], request: &[u8]) -> io::Result<Vec<Pair>> {
-    let pair = |&heap| Ok(Pair { heap, pooled: Driven::start(heap, "trimmed")?, plain: Driven::start(heap, "bytes")? });
-    let mut pairs = heaps.iter().map(pair).collect::<io::Result<Vec<Pair>>>()?;
-    let (span, rest) = if wish.quick { (50, 1) } else { (200, 5) };
-    // The first round is the warm-up.
-    for round in 0..=wish.rounds(ROUNDS) {
-        for Pair { pooled, plain, .. } in &mut pairs {
-            let turns = if round % 2 == 0 { [pooled, plain] } else { [plain, pooled] };
-            for driven in turns {
-                driven.round(request, Duration::from_millis(span), round > 0)?;
+    let pair = |&heap| Pair { heap, pooled: Outcome::default(), plain: Outcome::default() };
+    let mut pairs: Vec<Pair> = heaps.iter().map(pair).collect();
+    let (span, rest) = if wish.quick { (50, 1) } else { (150, 5) };
+    for round in 0..wish.rounds(ROUNDS) {
+        let started = pairs.iter().map(|pair| start(pair.heap)).collect::<io::Result<Vec<_>>>();
+        let mut servers = started?;
+        for (pair, [pooled, plain]) in pairs.iter_mut().zip(&mut servers) {
+            let span = Duration::from_millis(span);
+            for warm_up in [&mut *pooled, plain] {
+                warm_up.turn(request, span)?;
+            }
+            let mut turns = [pooled.turn(request, span)?, plain.turn(request, span)?];
+            // The other way round, so that none is always the first.
+            turns[1] += plain.turn(request, span)?;
+            turns[0] += pooled.turn(request, span)?;
+            let [of_pooled, of_plain] = turns;
+            pair.pooled.count(of_pooled);
+            pair.plain.count(of_plain);
+        }
+        if round % RESTING == 0 {
+            thread::sleep(Duration::from_secs(rest));
+            for (pair, [pooled, plain]) in pairs.iter_mut().zip(&mut servers) {
+                pair.pooled.look(pooled)?;
+                pair.plain.look(plain)?;
             }
         }
     }
-    thread::sleep(Duration::from_secs(rest));
     Ok(pairs)
 }
 
-fn print(bars: &mut Bars, bytes: usize, pair: &mut Pair) -> io::Result<()> {
+/// A new server for each way, under no load yet.
+fn start(heap: Heap) -> io::Result<[Driven; 2]> {
+    let [pooled, plain] = MODES.map(|mode| {
+        let server = Server::bare(heap, mode, THREADS)?;
+        let load = Load::open(server.address, CONNECTIONS)?;
+        io::Result::Ok(Driven { server, load })
+    });
+    Ok([pooled?, plain?])
+}
+
+/// A server under load.
+struct Driven {
+    server: Server,
+    load: Load,
+}
+
+/// Requests, the seconds that they took, and the nanoseconds of processor time.
+#[derive(Clone, Copy)]
+struct Turn {
+    sent: f64,
+    seconds: f64,
+    processor: f64,
+}
+
+impl AddAssign for Turn {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.seconds += other.seconds;
+        self.processor += other.processor;
+    }
+}
+
+impl Driven {
+    fn turn(&mut self, request: &[u8], span: Duration) -> io::Result<Turn> {
+        let before = self.server.report()?.processor;
+        let (sent, time) = self.load.round(request, span)?;
+        let processor = (self.server.report()?.processor - before) as f64;
+        Ok(Turn { sent: sent as f64, seconds: time.as_secs_f64(), processor })
+    }
+}
+
+impl Outcome {
+    fn count(&mut self, turn: Turn) {
+        self.per_second.push(turn.sent / turn.seconds);
+        self.processor.push(turn.processor / turn.sent);
+    }
+
+    fn look(&mut self, driven: &mut Driven) -> io::Result<()> {
+        let report = driven.server.report()?;
+        self.resident.push(report.resident as f64);
+        self.most_resident.push(report.most_resident as f64);
+        Ok(())
+    }
+}
+
+fn print(bars: &mut Bars, bytes: usize, pair: &Pair) {
     let Pair { heap, pooled, plain } = pair;
-    let (after, plain_after) = (pooled.server.report()?, plain.server.report()?);
     let ratio = Figure::of_ratio(&pooled.per_second, &plain.per_second);
     let processor = Figure::of_ratio(&pooled.processor, &plain.processor);
     let middle = |series: &[f64]| median(series.iter().copied());
-    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    let megabytes = |series: &[f64]| middle(series) / 1e6;
     let (name, title) = (heap.name(), size(bytes));
+    let resident = format!("{:.1} / {:.1}", megabytes(&pooled.resident), megabytes(&plain.resident));
     println!(
-        "| {title} | {name} | {:.0} / {:.0} | {ratio} | {:.1} / {:.1} | {processor} | {:.1} / {:.1} | {:.1} / {:.1} |",
+        "| {title} | {name} | {:.0} / {:.0} | {ratio} | {:.1} / {:.1} | {processor} | {resident} | {:.1} / {:.1} |",
         middle(&pooled.per_second),
         middle(&plain.per_second),
         middle(&pooled.processor) / 1000.0,
         middle(&plain.processor) / 1000.0,
-        megabytes(after.resident),
-        megabytes(plain_after.resident),
-        megabytes(after.most_resident),
-        megabytes(plain_after.most_resident),
+        megabytes(&pooled.most_resident),
+        megabytes(&plain.most_resident),
     );
     if bytes >= LARGE {
         bars.wholly_above(format!("{title}, {name}: requests/s by axum's"), 1.0, ratio);
@@ -135,8 +192,7 @@ fn print(bars: &mut Bars, bytes: usize, pair: &mut Pair) -> io::Result<()> {
     }
     bars.counted(
         format!("{title}, {name}: resident set after rest no higher"),
-        format!("{:.1} / {:.1} MB", megabytes(after.resident), megabytes(plain_after.resident)),
-        after.resident <= plain_after.resident + NOISE,
+        format!("{resident} MB"),
+        middle(&pooled.resident) <= middle(&plain.resident) + NOISE,
     );
-    Ok(())
 }
