@@ -1,8 +1,10 @@
 //! Trimming from a runtime.
 
 use ebbtide::tokio::trim_every;
-use ebbtide::{BufferPool, Pool, Scopes};
+use ebbtide::{BufferPool, Pool, Reset, Scopes, Verdict};
+use std::thread;
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 #[tokio::test]
 async fn a_pool_without_traffic_shrinks_until_the_handle_is_dropped() {
@@ -32,4 +34,57 @@ async fn request_slots_without_traffic_are_freed() {
         tokio::time::sleep(period).await;
     }
     assert_eq!(scopes.stats().retained_bytes, 0);
+}
+
+/// Wants a runtime when it is dropped, as what holds a connection does.
+#[derive(Default)]
+struct Farewell(Option<UnboundedSender<()>>);
+
+impl Reset for Farewell {
+    fn reset(&mut self) -> Verdict {
+        Verdict::Keep
+    }
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if let Some(told) = self.0.take() {
+            drop(tokio::spawn(async move { told.send(()) }));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_ages_out_finds_the_runtime() {
+    let (told, mut farewells) = unbounded_channel();
+    let pool = Pool::new(Farewell::default);
+    pool.get().0 = Some(told);
+    let _trimming = trim_every(pool, Duration::from_millis(2));
+    assert_eq!(farewells.recv().await, Some(()));
+}
+
+#[test]
+fn a_pool_shrinks_while_the_runtime_stands_still() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let pool = Pool::new(String::new);
+    drop(pool.get());
+    let trimming = runtime.block_on(async { trim_every(pool.clone(), Duration::from_millis(2)) });
+    while pool.stats().live > 0 {
+        thread::yield_now();
+    }
+    // Nor is one needed any more.
+    drop(runtime);
+    assert_eq!(format!("{trimming:?}"), "Trimming { is_finished: false }");
+}
+
+#[tokio::test]
+#[should_panic(expected = "zero seconds")]
+async fn a_period_of_nothing_is_refused() {
+    drop(trim_every(Pool::new(String::new), Duration::ZERO));
+}
+
+#[test]
+#[should_panic(expected = "no reactor running")]
+fn without_a_runtime_nothing_is_trimmed() {
+    drop(trim_every(Pool::new(String::new), Duration::from_secs(1)));
 }
