@@ -14,6 +14,10 @@ mod model;
 mod read;
 #[path = "http_collect/room.rs"]
 mod room;
+#[path = "sequences/script.rs"]
+mod script;
+#[path = "sequences/collect.rs"]
+mod sequence;
 #[path = "http_collect/spill.rs"]
 mod spill;
 #[path = "http_collect/times.rs"]

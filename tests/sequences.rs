@@ -4,6 +4,8 @@
 mod audit;
 #[path = "sequences/buffer.rs"]
 mod buffer;
+#[path = "sequences/collect.rs"]
+mod collect;
 #[path = "sequences/pool.rs"]
 mod pool;
 #[path = "sequences/rope.rs"]
@@ -55,5 +57,15 @@ proptest::proptest! {
     #[test]
     fn the_books_by_tag_say_what_a_list_of_values_says(script in vec(any::<u8>(), 0..LENGTH)) {
         tags::run(&script);
+    }
+}
+
+proptest::proptest! {
+    // Fewer: each step moves up to some MiB.
+    #![proptest_config(ProptestConfig { cases: CASES / 4, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn collected_bodies_are_what_a_plain_model_says(script in vec(any::<u8>(), 0..LENGTH)) {
+        collect::run(&script);
     }
 }

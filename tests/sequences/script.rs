@@ -1,4 +1,5 @@
 //! A run of bytes read as a script of operations, so that proptest and libFuzzer drive the same models.
+#![allow(dead_code)] // Each test binary uses its part.
 
 /// Reads numbers from `bytes` until they end.
 pub(crate) struct Script<'a> {
