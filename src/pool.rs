@@ -224,7 +224,7 @@ impl<T: Send + 'static> Pool<T> {
 
     /// Lends an idle value, or one that the factory makes.
     ///
-    /// **Cost**: some thirty instructions, no locked one, when this thread has an idle value at hand; one shared operation for
+    /// **Cost**: some twenty instructions, no locked one, when this thread has an idle value at hand; one shared operation for
     /// a chain of values when others have given some back; without an idle value, the factory and one box, or that of a
     /// value that this thread has [detached](Pooled::detach). Where Linux'
     /// `membarrier` is not to be had, a full fence comes on top.

@@ -11,7 +11,7 @@ use core::ops::{Deref, DerefMut};
 /// freed then) and inside a thread-local's destructor. A lease dropped by a panic, or whose reset panics,
 /// frees its value instead. `mem::forget` only loses the value.
 ///
-/// **Cost** of the drop: the reset and some fifty instructions, no locked one, on the thread that took the value; a shared
+/// **Cost** of the drop: the reset and some thirty instructions, no locked one, on the thread that took the value; a shared
 /// operation for each magazine that runs full.
 pub struct Pooled<T: Send + 'static>(Lease<Node<T>>);
 

@@ -15,7 +15,7 @@ mod shells;
 
 pub(crate) use closing::Ending;
 use lent::UNCHARGED;
-pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, give_back_fixed, take_out};
+pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, give_back_fixed, returned, take_out};
 use shells::Shells;
 
 use super::books::Event;
@@ -23,7 +23,7 @@ use super::budget::Budget;
 use super::census::Census;
 use super::debug::PoolDebug;
 use super::ended::Waiters;
-use super::hooks::{Hooks, JudgeBy, Judged};
+use super::hooks::{EndBy, Hooks, Judged};
 use super::reclaims::timed_trim;
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
@@ -98,7 +98,7 @@ pub(crate) struct Home<T> {
 /// What judges values that come back. Each return of any thread reads it, so it has a cache line that nobody writes.
 #[repr(align(64))]
 struct Judging<T> {
-    by: JudgeBy<T>,
+    end_by: EndBy<T>,
     hooks: Quiet<Box<dyn Hooks<T>>>,
 }
 
@@ -120,7 +120,7 @@ impl<T: Send + 'static> Home<T> {
             // Behind a full fence nothing is taken on the short way, so `verify` sees all that is taken.
             tiers: Tiers::new(settings.values, settings.thread_values, settings.full_fence || debug.has_verify()),
             shells: Shells::new(settings.thread_values, settings.full_fence),
-            judging: Judging { by: hooks.judge_by(), hooks: Quiet::new(hooks) },
+            judging: Judging { end_by: hooks.end_by(), hooks: Quiet::new(hooks) },
             census: Census::new(settings.values),
             bytes,
             settings,

@@ -1,6 +1,6 @@
 //! How a value of a pool is made as good as new, measured, and judged.
 
-use super::home::{Lent, Node};
+use super::home::{Node, returned};
 use super::reset::{Reset, Verdict};
 use super::stats::DropReason;
 use core::mem::size_of;
@@ -18,33 +18,37 @@ pub(crate) trait Hooks<T>: Send + Sync {
     }
     /// Told of a value that waited and will be dropped, since nobody wants it.
     fn give_up(&self, _: &mut T) {}
-    /// The same as `judge` of a lease, called without a look into a table.
-    fn judge_by(&self) -> JudgeBy<T> {
+    /// What ends a lease as `judge` says, without a look into a table.
+    fn end_by(&self) -> EndBy<T>
+    where
+        T: Send + 'static,
+    {
         by_table
     }
 }
 
-/// Resets and judges a value that came back. A panic goes no further: of the ABI "C", so that the compiler knows.
-pub(super) type JudgeBy<T> = extern "C" fn(&mut Lent<T>) -> Judged;
+/// Ends the lease of a value: resets and judges it, and puts it back or frees it. One function for all of it, so that nothing is kept
+/// across a call in its midst. A panic goes no further: of the ABI "C", so that the compiler knows.
+pub(super) type EndBy<T> = extern "C" fn(Box<Node<T>>);
 
-/// The hooks of the pool.
-extern "C" fn by_table<T>(lent: &mut Lent<T>) -> Judged {
-    lent.judged(|hooks, value, strikes| hooks.judge(value, strikes))
+/// By the hooks of the pool.
+extern "C" fn by_table<T: Send + 'static>(node: Box<Node<T>>) {
+    returned(node, |hooks, value, strikes| hooks.judge(value, strikes));
 }
 
-/// The hooks of a type that knows itself: nothing is looked up.
-extern "C" fn by_itself<T: Reset>(lent: &mut Lent<T>) -> Judged {
-    lent.judged(|_, value, strikes| OwnHooks.judge(value, strikes))
+/// By the hooks of a type that knows itself: nothing is looked up.
+extern "C" fn by_itself<T: Reset + Send + 'static>(node: Box<Node<T>>) {
+    returned(node, |_, value, strikes| OwnHooks.judge(value, strikes));
 }
 
-/// The hooks of a type of fixed size: a value that has its charge keeps it, unmeasured.
-extern "C" fn by_charge<T: Fixed>(lent: &mut Lent<T>) -> Judged {
-    let charged = lent.charged();
-    lent.judged(|_, value, strikes| match charged {
+/// By the hooks of a type of fixed size: a value that has its charge keeps it, unmeasured.
+extern "C" fn by_charge<T: Fixed + Send + 'static>(node: Box<Node<T>>) {
+    let charged = node.payload.charged();
+    returned(node, |_, value, strikes| match charged {
         Some(charge) if value.reset() == Verdict::Keep => Judged::of_charge(charge),
         Some(_) => Judged::drop(DropReason::Verdict),
         None => FixedHooks.judge(value, strikes),
-    })
+    });
 }
 
 /// What became of a value at its reset, in one word: the bytes that it costs while it is idle, at least those of
@@ -99,7 +103,10 @@ impl<T: Reset> Hooks<T> for OwnHooks {
     fn is_clean(&self, value: &T) -> bool {
         value.is_clean()
     }
-    fn judge_by(&self) -> JudgeBy<T> {
+    fn end_by(&self) -> EndBy<T>
+    where
+        T: Send + 'static,
+    {
         by_itself
     }
 }
@@ -132,7 +139,10 @@ impl<T: Fixed> Hooks<T> for FixedHooks {
     fn give_up(&self, value: &mut T) {
         value.give_up();
     }
-    fn judge_by(&self) -> JudgeBy<T> {
+    fn end_by(&self) -> EndBy<T>
+    where
+        T: Send + 'static,
+    {
         by_charge
     }
 }

@@ -1,7 +1,7 @@
 //! Chains: boxed nodes linked through themselves, last in first out. What moves between the tiers of a pool.
 
 use super::depot::Load;
-use super::magazine::Magazine;
+use super::magazine::{Magazine, NOBODY, Owner};
 use core::cell::Cell;
 use core::fmt;
 use core::ptr::NonNull;
@@ -13,9 +13,9 @@ use core::ptr::NonNull;
 pub struct Node<P> {
     /// The next node of the chain that owns this one. Touched by the owner of the box or of the chain only.
     next: Cell<Option<NonNull<Self>>>,
-    /// The magazine that it was taken from, for a short way back; `None` when it came another way. Touched
-    /// as `next` is. Valid while the node's pool is.
-    pub(super) home: Cell<Option<NonNull<Magazine<P>>>>,
+    /// The owner of the magazine that it was taken from, and with it the whole of that, for a short way back; `NOBODY` when it
+    /// came another way. Touched as `next` is. Valid while the node's pool is.
+    home: Cell<NonNull<Owner>>,
     pub payload: P,
 }
 
@@ -26,16 +26,36 @@ unsafe impl<P: Sync> Sync for Node<P> {}
 
 impl<P> Node<P> {
     pub fn new(payload: P) -> Box<Self> {
-        Box::new(Self { next: Cell::new(None), home: Cell::new(None), payload })
+        Box::new(Self { next: Cell::new(None), home: Cell::new(NonNull::from(&NOBODY)), payload })
     }
 
     /// Notes where it was taken from. Mostly it says so already, and is only read: a store would fetch the cache line a
     /// second time, for writing, where another thread dropped the node.
     #[inline(always)]
-    pub(super) fn came_from(&self, home: Option<NonNull<Magazine<P>>>) {
+    pub(super) fn came_from(&self, magazine: Option<NonNull<Magazine<P>>>) {
+        let home = magazine.map_or(NonNull::from(&NOBODY), NonNull::cast);
         if self.home.get() != home {
             self.home.set(home);
         }
+    }
+
+    /// The magazine that it was taken from, if that is the one of thread `number`.
+    ///
+    /// # Safety
+    ///
+    /// - The node's pool is there, and so is the magazine;
+    /// - `number` is a thread's, or what `threads` says of one that has none.
+    #[inline(always)]
+    pub(super) unsafe fn home_of(&self, number: usize) -> Option<NonNull<Magazine<P>>> {
+        let home = self.home.get();
+        // SAFETY: a magazine's, by the caller's promise, or `NOBODY`.
+        let owner = unsafe { home.as_ref() }.number();
+        (owner == number).then_some(home.cast())
+    }
+
+    /// Whether it was taken from this magazine.
+    pub(super) fn is_from(&self, magazine: NonNull<Magazine<P>>) -> bool {
+        self.home.get() == magazine.cast()
     }
 }
 
@@ -169,6 +189,16 @@ impl<P> fmt::Debug for Chain<P> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::raw::threads::{NONE, THREADS, UNKNOWN};
+
+    #[test]
+    fn a_new_node_is_at_home_with_nobody() {
+        let node = Node::new(());
+        for number in (0..THREADS).chain([UNKNOWN, NONE]) {
+            // SAFETY: it has no magazine yet.
+            assert!(unsafe { node.home_of(number) }.is_none());
+        }
+    }
 
     #[test]
     fn last_in_first_out_and_nothing_lost() {

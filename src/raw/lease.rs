@@ -78,6 +78,7 @@ impl<N, E: End<N>> DerefMut for Lease<N, E> {
 }
 
 impl<N, E: End<N>> Drop for Lease<N, E> {
+    #[inline]
     fn drop(&mut self) {
         // Asked before the box is taken: else the compiler would free it should the question panic.
         let in_panic = E::MINDS_PANIC && panicking();

@@ -23,6 +23,7 @@ use super::barrier;
 use super::chain::{Chain, List};
 use super::depot::Load;
 use super::tally::Tally;
+use super::threads;
 use crate::sync::count::{self, AtomicU64};
 use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use core::fmt;
@@ -34,16 +35,30 @@ const CLOSED: u32 = 2;
 /// Open, where the light fence does not reach: the owner passes a full one and looks again.
 const OPEN_BEHIND_FENCE: u32 = 3;
 
+/// The number of the thread that owns a magazine, in front of it: so that a pointer to a magazine may be one to [`NOBODY`].
+#[derive(Debug)]
+pub struct Owner(usize);
+
+/// Stands for the magazine of a node that came from none. No thread finds its own number here, so none takes it for more
+/// than its owner.
+pub static NOBODY: Owner = Owner(threads::NOBODY);
+
+impl Owner {
+    pub fn number(&self) -> usize {
+        self.0
+    }
+}
+
 /// # Invariants
 ///
 /// (a) `list` is touched by the owner between raising and lowering `busy`, having seen the gate open in between; or
 ///     by the one who shut the gate, passed the heavy fence and then saw `busy` lowered.
-#[repr(align(64))]
+/// (b) `owner` comes first, so that a pointer to it is one to the magazine.
+#[repr(C, align(64))]
 pub struct Magazine<P> {
+    owner: Owner,
     busy: AtomicBool,
     gate: AtomicU32,
-    /// The number of the owning thread.
-    owner: usize,
     /// What the gate is when it is open.
     open: u32,
     list: UnsafeCell<List<P>>,
@@ -68,7 +83,7 @@ impl<P> Magazine<P> {
         Self {
             busy: AtomicBool::new(false),
             gate: AtomicU32::new(open),
-            owner,
+            owner: Owner(owner),
             open,
             list: UnsafeCell::new(List::new()),
             tally: Tally::new(depth),
@@ -76,10 +91,6 @@ impl<P> Magazine<P> {
             takes_told: AtomicU64::new(0),
             batch: count::AtomicUsize::new(1),
         }
-    }
-
-    pub fn owner(&self) -> usize {
-        self.owner
     }
 
     pub fn depth(&self) -> usize {
@@ -262,6 +273,9 @@ impl<P> Magazine<P> {
 
 impl<P> fmt::Debug for Magazine<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Magazine").field("owner", &self.owner).field("waiting", &self.waiting()).finish_non_exhaustive()
+        f.debug_struct("Magazine")
+            .field("owner", &self.owner.0)
+            .field("waiting", &self.waiting())
+            .finish_non_exhaustive()
     }
 }

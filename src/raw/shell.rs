@@ -21,7 +21,7 @@ pub unsafe trait Hollow: Sized {
 #[inline]
 pub fn emptied<P: Hollow>(node: Box<Node<P>>) -> (P::Value, Box<Node<P::Shell>>) {
     // A magazine of nodes is none of shells.
-    node.home.set(None);
+    node.came_from(None);
     let shell = Box::into_raw(node).cast::<Node<P::Shell>>();
     // SAFETY: by `Hollow` the layouts are the same, so that the allocation is a box of either, and what is valid for
     // the node is valid for the shell: links that nobody follows, and room that holds anything.
@@ -34,7 +34,7 @@ pub fn emptied<P: Hollow>(node: Box<Node<P>>) -> (P::Value, Box<Node<P::Shell>>)
 /// Puts a value into a shell.
 #[inline]
 pub fn filled<P: Hollow>(mut shell: Box<Node<P::Shell>>, value: P::Value) -> Box<Node<P>> {
-    shell.home.set(None);
+    shell.came_from(None);
     P::room(&mut shell.payload).write(value);
     let node = Box::into_raw(shell).cast::<Node<P>>();
     // SAFETY: as in `emptied`, and the value is there.

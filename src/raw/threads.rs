@@ -22,6 +22,8 @@ pub const THREADS: usize = if MODELLED { 3 } else { 128 };
 pub(super) const UNKNOWN: usize = usize::MAX;
 /// This thread has no number: it came too late, or is about to end.
 pub(super) const NONE: usize = usize::MAX - 1;
+/// No thread has this number, or ever says that it has.
+pub(super) const NOBODY: usize = usize::MAX - 2;
 
 thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };

@@ -184,18 +184,14 @@ impl<P> Tiers<P> {
     ///
     /// # Safety
     ///
-    /// As for `take_at_hand`.
+    /// `number` is the calling thread's own, or what `threads` says of one that has none.
     #[inline(always)]
     pub unsafe fn put_at_hand(node: Box<Node<P>>, number: usize) -> Result<(), Box<Node<P>>>
     where
         P: Homed,
     {
-        let Some(home) = node.home.get() else { return Err(node) };
-        // SAFETY: by `Homed` the node in hand keeps the tiers, and by (a) they keep the magazine.
-        let owner = unsafe { home.as_ref() }.owner();
-        if owner != number {
-            return Err(node);
-        }
+        // SAFETY: by `Homed` the node in hand keeps the tiers, and by (a) they keep the magazine; the caller's promise.
+        let Some(home) = (unsafe { node.home_of(number) }) else { return Err(node) };
         // SAFETY: the caller's promise; the node keeps the magazine until `busy` is lowered, as nobody else
         // can reach the list before that.
         all_in(unsafe { Magazine::with_light(home, node, try_push_short) })
@@ -213,7 +209,7 @@ impl<P> Tiers<P> {
     {
         let Some(magazine) = node.payload.tiers().magazines.begun(number) else { return Err(node) };
         let this = NonNull::from(magazine);
-        let is_foreign = node.home.get() != Some(this);
+        let is_foreign = !node.is_from(this);
         let limit = if is_foreign { magazine.batch() } else { magazine.depth() };
         if !is_foreign && magazine.is_step() {
             node.payload.tiers().magazines.sample(magazine);

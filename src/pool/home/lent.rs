@@ -43,7 +43,7 @@ pub(crate) type Node<T> = chain::Node<Lent<T>>;
 impl<T> Lent<T> {
     /// The judgement of the pool's hooks, whose panic goes no further.
     #[inline(always)]
-    pub(crate) fn judged(&mut self, judge: impl FnOnce(&dyn Hooks<T>, &mut T, &mut u8) -> Judged) -> Judged {
+    fn judged(&mut self, judge: impl FnOnce(&dyn Hooks<T>, &mut T, &mut u8) -> Judged) -> Judged {
         let Self { home, value, strikes, .. } = self;
         caught(|| judge(&**home.judging.hooks, value, strikes)).unwrap_or(Judged::drop(DropReason::Panicked))
     }
@@ -99,8 +99,9 @@ pub(crate) fn dispose<T: Send + 'static>(node: Box<Node<T>>, disposal: Disposal)
     }
 }
 
+/// What is called last on a way home is of the ABI "C", as the way is: so it is a jump, with no unwinding to prepare for.
 #[cold]
-fn put_slow<T: Send + 'static>(node: Box<Node<T>>) {
+extern "C" fn put_slow<T: Send + 'static>(node: Box<Node<T>>) {
     if let Err(node) = Tiers::put_slow_here(node) {
         let home = Arc::clone(&node.payload.home);
         home.tiers.put_shared(node, |chain| home.spill(chain));
@@ -115,7 +116,7 @@ fn discard<T: Send + 'static>(node: Box<Node<T>>, reason: DropReason) {
 
 /// Gives back a value whose judgement is not that it keeps its charge: it has another one, or a mark, which is settled first.
 #[cold]
-fn put_recharged<T: Send + 'static>(mut node: Box<Node<T>>, judged: Judged) {
+extern "C" fn put_recharged<T: Send + 'static>(mut node: Box<Node<T>>, judged: Judged) {
     if node.payload.is_marked() {
         node.payload.settle_back();
         return keep(node, judged);
@@ -140,17 +141,25 @@ fn put<T: Send + 'static>(node: Box<Node<T>>) {
 }
 
 impl<T: Send + 'static> GoHome for Node<T> {
-    /// Resets, measures and charges the value, and puts it back. Whatever is rare is called last, with the node as its own:
-    /// so nothing is kept across a call.
     #[inline]
-    fn go_home(mut self: Box<Self>, in_panic: bool) {
+    fn go_home(self: Box<Self>, in_panic: bool) {
         // What a panic goes through may be half done, and a second panic would abort the process.
         if in_panic {
             return discard(self, DropReason::Panicked);
         }
-        let judged = (self.payload.home.judging.by)(&mut self.payload);
-        keep(self, judged);
+        (self.payload.home.judging.end_by)(self);
     }
+}
+
+/// Resets, measures and charges a value that came back, and puts it back. Whatever is rare is called last, with the node as its
+/// own: so nothing is kept across a call.
+#[inline(always)]
+pub(crate) fn returned<T: Send + 'static>(
+    mut node: Box<Node<T>>,
+    judge: impl FnOnce(&dyn Hooks<T>, &mut T, &mut u8) -> Judged,
+) {
+    let judged = node.payload.judged(judge);
+    keep(node, judged);
 }
 
 /// Puts a judged node back.
