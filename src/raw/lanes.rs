@@ -18,6 +18,8 @@ use parking_lot::Mutex;
 
 /// Lanes without a lock. More cursors than this at once in one request are rare, and only slower.
 const LANES: usize = 8;
+/// Stands for a bump that is no lane's.
+const SPARE: usize = LANES;
 
 /// # Invariants
 ///
@@ -60,7 +62,7 @@ impl Lanes {
     pub fn new(quota: usize) -> Self {
         Self {
             claimed: Mask::default(),
-            lanes: Default::default(),
+            lanes: core::array::from_fn(|_| UnsafeCell::new(bare())),
             first: [0; LANES],
             given_back: Default::default(),
             reached: 0,
@@ -73,20 +75,48 @@ impl Lanes {
     /// Claims a bump for one cursor. One read-modify-write when a lane is free.
     #[inline]
     pub fn claim(&self) -> Claim<'_> {
-        let Some(lane) = self.claimed.claim() else { return self.claim_spare() };
+        let (bump, lane) = if self.claimed.claim_first() { (self.at_hand(0), 0) } else { self.take_another() };
+        Claim { lanes: self, bump, lane }
+    }
+
+    /// What a claim has beside another one: two words, which come in registers.
+    #[inline(never)]
+    fn take_another(&self) -> (NonNull<Bump>, usize) {
+        self.claimed.claim().map_or_else(|| (self.take_spare(), SPARE), |lane| (self.at_hand(lane), lane))
+    }
+
+    /// The bump of a lane that was just taken.
+    #[inline(always)]
+    fn at_hand(&self, lane: usize) -> NonNull<Bump> {
         // `UnsafeCell<Bump>` has the layout of `Bump`, and the cast keeps its right to mutate.
         let bump = NonNull::from(&self.lanes[lane]).cast();
-        let mut claim = Claim { lanes: self, bump, lane: Some(lane) };
         if self.first[lane] != 0 {
-            claim.prepare(self.first[lane]);
+            // SAFETY: by (a) the lane is the caller's alone.
+            unsafe { self.prepare(bump, self.first[lane]) };
         }
-        claim.sealed()
+        bump
+    }
+
+    /// Gives a lane that has no block one of `capacity` bytes. Without memory, or room in the quota, it stays as it is.
+    ///
+    /// # Safety
+    ///
+    /// The lane is taken by the caller, who has no claim of it yet.
+    #[cold]
+    unsafe fn prepare(&self, mut bump: NonNull<Bump>, capacity: usize) {
+        // SAFETY: the caller's promise; the reference ends here.
+        let bump = unsafe { bump.as_mut() };
+        // By (b) only a bump without a block is replaced.
+        if bump.allocated_bytes() == 0 {
+            if let Some(prepared) = self.quota.bump(capacity) {
+                *bump = prepared;
+            }
+        }
     }
 
     #[cold]
-    fn claim_spare(&self) -> Claim<'_> {
-        let bump = self.spare.lock().pop().unwrap_or_default();
-        Claim { lanes: self, bump: NonNull::from(Box::leak(bump)), lane: None }.sealed()
+    fn take_spare(&self) -> NonNull<Bump> {
+        NonNull::from(Box::leak(self.spare.lock().pop().unwrap_or_else(|| Box::new(bare()))))
     }
 
     #[cold]
@@ -195,6 +225,8 @@ impl Lanes {
             return;
         }
         bump.reset();
+        // What it has is less now, if there was more than one block.
+        Quota::seal(bump);
         let (has, room) = (bump.allocated_bytes(), most - self.kept);
         if has < wanted || has > room {
             let better = if lane == 0 { block } else { wanted };
@@ -209,8 +241,15 @@ impl Lanes {
 /// Frees what a bump has, and returns what its first block shall hold.
 #[cold]
 fn empty(bump: &mut Bump, first: usize) -> usize {
-    *bump = Bump::new();
+    *bump = bare();
     first
+}
+
+/// A bump without a block.
+fn bare() -> Bump {
+    let bump = Bump::new();
+    Quota::seal(&bump);
+    bump
 }
 
 /// What lanes keep at a reset.
@@ -254,8 +293,8 @@ impl fmt::Debug for Lanes {
 pub struct Claim<'s> {
     lanes: &'s Lanes,
     bump: NonNull<Bump>,
-    /// `None` for a bump from the spare list.
-    lane: Option<usize>,
+    /// [`SPARE`] for a bump from the spare list.
+    lane: usize,
 }
 
 // SAFETY: by (a) of `Lanes` the claim is the only user of its bump, and `Bump` is `Send`. Not `Sync`: `&Bump`
@@ -263,25 +302,6 @@ pub struct Claim<'s> {
 unsafe impl Send for Claim<'_> {}
 
 impl<'s> Claim<'s> {
-    /// Gives a lane that has no block one of `capacity` bytes. Without memory, or room in the quota, it stays as it is.
-    #[cold]
-    fn prepare(&mut self, capacity: usize) {
-        // SAFETY: by (a) of `Lanes` this claim has the lane alone, and the reference ends here.
-        let bump = unsafe { self.bump.as_mut() };
-        // By (b) only a bump without a block is replaced.
-        if bump.allocated_bytes() == 0 {
-            if let Some(prepared) = self.lanes.quota.bump(capacity) {
-                *bump = prepared;
-            }
-        }
-    }
-
-    #[inline]
-    fn sealed(self) -> Self {
-        Quota::seal(self.bump());
-        self
-    }
-
     /// The bump. The lifetime is that of the request, so that what is allocated outlives the claim; the reference
     /// itself must not be used past the borrow of the claim, which the callers (`place`, `grow`, `allocator`) see to:
     /// the next claim may be at it then.
@@ -294,7 +314,13 @@ impl<'s> Claim<'s> {
     /// What notes the use of this lane before some of it is given back, for [`Lanes::taken`].
     #[inline]
     pub(super) fn noted(&self) -> Noted<'s> {
-        Noted { bump: self.bump(), given_back: self.lane.map(|lane| &self.lanes.given_back[lane]) }
+        Noted { bump: self.bump(), given_back: self.lanes.given_back.get(self.lane) }
+    }
+
+    /// The quota that all lanes of the request have.
+    #[inline]
+    pub(super) fn quota(&self) -> &'s Quota {
+        &self.lanes.quota
     }
 
     /// Runs `attempt`, for which the block in use had no room, with what is left of the quota: see [`Quota::within`].
@@ -335,13 +361,11 @@ impl Drop for Noted<'_> {
 impl Drop for Claim<'_> {
     #[inline]
     fn drop(&mut self) {
-        match self.lane {
-            Some(lane) => self.lanes.claimed.release(lane),
-            None => {
-                // SAFETY: leaked by `claim_spare` for this claim alone, taken back once.
-                let bump = unsafe { Box::from_raw(self.bump.as_ptr()) };
-                self.lanes.put_spare(bump);
-            }
+        if self.lane == SPARE {
+            // SAFETY: leaked by `take_spare` for this claim alone, taken back once.
+            self.lanes.put_spare(unsafe { Box::from_raw(self.bump.as_ptr()) });
+        } else {
+            self.lanes.claimed.release(self.lane);
         }
     }
 }
