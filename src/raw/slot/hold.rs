@@ -50,6 +50,7 @@ impl<'h, C> Lent<'h, C> {
 
 impl<C: Recycle> Term<C> {
     /// Adds a strong pin, if the generation still runs and is not closed.
+    #[inline]
     pub(super) fn enter(&self) -> Option<Pin<C>> {
         pin(self.slot.as_ref()?, self.generation)
     }
