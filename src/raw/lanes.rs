@@ -188,6 +188,22 @@ impl Lanes {
         kept
     }
 
+    /// Takes everything back where one cursor at a time was used, and had room in the block that was kept for it: then
+    /// the same block stays, and with it all accounts. Returns what was taken; else `None`, and nothing is done.
+    #[inline]
+    pub fn rewind(&mut self, most: usize) -> Option<Taken> {
+        let had = self.lanes[0].get_mut().allocated_bytes();
+        let is_kept = had == self.kept && had != 0 && had <= most;
+        if !is_kept || self.claimed.ever() != 1 || self.reached > 1 {
+            return None;
+        }
+        let taken = self.taken_of(0);
+        self.claimed.clear();
+        *self.given_back[0].get_mut() = 0;
+        self.lanes[0].get_mut().reset();
+        Some(taken)
+    }
+
     /// Takes everything back and returns the bytes that stay with the lanes. A lane keeps its last block, which is its
     /// largest, if there is room for it and it is large enough for what was taken now, as far as `keep.block` goes. Else it
     /// gets one of a better size when it is claimed next. Spare bumps are freed.

@@ -96,6 +96,19 @@ impl<E: ?Sized> Store<E> {
         !self.is_waiting() && self.lanes.are_untouched(most)
     }
 
+    /// Ends a request that owes nobody an ending and took nothing but what [`Lanes::rewind`] takes back; `None`, and nothing
+    /// done, if that is not all.
+    #[inline]
+    pub fn rewind(&mut self, most: usize) -> Option<Taken> {
+        if self.has_parcels() { None } else { self.lanes.rewind(most) }
+    }
+
+    /// Whether the lists have something to end, or to give up: cleanups that were called off leave room in their list.
+    #[inline]
+    fn has_parcels(&mut self) -> bool {
+        self.is_waiting() || self.bytes_of_lists() != self.lists
+    }
+
     #[inline]
     fn is_waiting(&mut self) -> bool {
         // One branch for all three.
@@ -107,9 +120,7 @@ impl<E: ?Sized> Store<E> {
     /// by itself, and comes on top.
     #[inline]
     pub fn end(&mut self, ending: &E, disposal: Disposal, keep: impl FnOnce(Taken) -> Keep) -> Ended {
-        // Cleanups that were called off leave nothing to end, but room in their list.
-        let has_parcels = self.is_waiting() || self.bytes_of_lists() != self.lists;
-        let panics = if has_parcels { self.end_parcels(ending, disposal) } else { 0 };
+        let panics = if self.has_parcels() { self.end_parcels(ending, disposal) } else { 0 };
         let kept = self.lanes.end(keep);
         Ended { panics, retained: kept + self.lists }
     }
@@ -122,6 +133,7 @@ impl<E: ?Sized> Store<E> {
         panics
     }
 
+    #[inline]
     fn bytes_of_lists(&mut self) -> usize {
         self.cleanups.retained() + self.drops.retained() + self.leases.retained()
     }
