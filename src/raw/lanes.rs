@@ -6,6 +6,10 @@
 //!
 //! A lane that was given back keeps what was allocated in it until `reset`, which needs `&mut`.
 
+mod taken;
+
+pub use taken::{Keep, Taken};
+
 use super::mask::Mask;
 use super::quota::{ArenaFull, Quota};
 use crate::sync::Ordering::Relaxed;
@@ -266,36 +270,6 @@ fn bare() -> Bump {
     let bump = Bump::new();
     Quota::seal(&bump);
     bump
-}
-
-/// What lanes keep at a reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// Capacity of the block that a typical request needs; 0 if that is not known.
-    pub block: usize,
-    /// Bytes of all blocks together.
-    pub most: usize,
-}
-
-/// Bytes that were taken from bumps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// Of which those that were handed out, with what was left at the ends of all blocks but the last.
-    pub used: usize,
-    /// In blocks.
-    pub reserved: usize,
-}
-
-impl Taken {
-    fn of(bump: &Bump) -> Self {
-        let reserved = bump.allocated_bytes();
-        Self { used: reserved - bump.chunk_capacity(), reserved }
-    }
-
-    fn add(&mut self, Self { used, reserved }: Self) {
-        self.used += used;
-        self.reserved += reserved;
-    }
 }
 
 impl fmt::Debug for Lanes {
