@@ -168,4 +168,42 @@ mod tests {
         let kept = store.cleanups.retained();
         assert!(ended.retained == kept && kept < 5000, "{} told of {kept}", ended.retained);
     }
+
+    /// What a request takes.
+    type Takes<'t> = &'t dyn Fn(&Store<()>);
+
+    #[test]
+    fn a_rewind_takes_back_what_fitted_into_the_kept_block_and_else_does_nothing() {
+        let kept = |takes: Takes<'_>| {
+            let mut store = Store::new(usize::MAX);
+            store.cursor().alloc(1_u64);
+            assert_eq!(store.rewind(usize::MAX), None, "no block was kept for it");
+            let ended = store.end(&(), Disposal::Reuse, |_| Keep { block: 448, most: 448 });
+            assert_eq!(ended.retained, 448);
+            takes(&store);
+            store
+        };
+        let mut store = kept(&|store| {
+            store.cursor().alloc([0_u8; 100]);
+            core::mem::forget(store.cursor());
+        });
+        assert_eq!(store.rewind(447), None, "more than is to be kept");
+        assert_eq!(store.rewind(448), Some(Taken { used: 100, reserved: 448 }));
+        assert!(store.is_untouched(448) && store.rewind(448).is_none(), "nothing is taken any more");
+        store.cursor().alloc([0_u8; 448]);
+        assert_eq!(store.rewind(448), Some(Taken { used: 448, reserved: 448 }), "all of the block is there again");
+
+        let takes: [Takes<'_>; 5] = [
+            &|store| drop((store.cursor(), store.cursor())),
+            &|store| _ = (store.cursor().alloc([0_u8; 400]), store.cursor().alloc([0_u8; 400])),
+            &|store| _ = store.cursor().alloc_with_drop(String::new()),
+            &|store| _ = store.on_end(|()| ()),
+            &|store| store.on_end(|()| ()).cancel(),
+        ];
+        for take in takes {
+            let mut store = kept(take);
+            assert_eq!(store.rewind(usize::MAX), None);
+            store.end(&(), Disposal::Reuse, |_| Keep { block: 448, most: 448 });
+        }
+    }
 }
