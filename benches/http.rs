@@ -1,6 +1,7 @@
 //! A whole http request over an in-memory connection, under hyper and under axum: bare, and with a scope.
 //!
 //! The handler makes a list of so many values of 32 bytes: of boxes in the bare rows, in the request's arena in the others.
+//! In `ebbtide_guard` the handler itself begins the request and ends it.
 //! The client is a few lines of its own, so that hyper's is not measured. `examples/porch.rs` counts the same in instructions.
 
 mod allocator;
@@ -48,7 +49,10 @@ struct InArena<'s> {
 }
 
 fn in_arena(values: u64) -> &'static str {
-    let Some(scope) = Scope::current() else { return BODY };
+    Scope::current().map_or(BODY, |scope| in_arena_of(&scope, values))
+}
+
+fn in_arena_of(scope: &Scope, values: u64) -> &'static str {
     let mut arena = scope.arena();
     let list = (0..values).fold(None, |next, i| Some(&*arena.alloc(InArena { _value: [i; 4], _next: next })));
     black_box(list);
@@ -85,6 +89,12 @@ fn hyper(c: &mut Criterion) {
         };
         let scoped = move |_: Request<Incoming>| async move { answer(in_arena(values)).await };
         bench(&mut group, format!("ebbtide/{values}"), service_fn(move |request| wrap(&scopes, request, scoped)));
+        let scopes: &Scopes = Box::leak(Box::new(Scopes::new()));
+        let guarded = move |_: Request<Incoming>| async move {
+            let request = scopes.begin();
+            answer(in_arena_of(&request.scope(), values)).await
+        };
+        bench(&mut group, format!("ebbtide_guard/{values}"), service_fn(guarded));
         bench(&mut group, format!("bare/{values}"), service_fn(move |_: Request<Incoming>| answer(boxed(values))));
     }
 }

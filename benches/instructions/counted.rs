@@ -103,6 +103,14 @@ fn bare(run: Loop) -> Loop {
 }
 
 #[library_benchmark]
+#[bench::values_0(steady(porch::requests("guard", 0)))]
+#[bench::values_16(steady(porch::requests("guard", 16)))]
+#[bench::values_100(steady(porch::requests("guard", 100)))]
+fn guard(run: Loop) -> Loop {
+    counted(run)
+}
+
+#[library_benchmark]
 #[bench::values_0(steady(porch::requests("wrapped", 0)))]
 #[bench::values_16(steady(porch::requests("wrapped", 16)))]
 #[bench::values_100(steady(porch::requests("wrapped", 100)))]
@@ -113,7 +121,7 @@ fn wrapped(run: Loop) -> Loop {
 library_benchmark_group!(name = pool; benchmarks = vector, object, buffer);
 library_benchmark_group!(name = arena; benchmarks = value, text);
 library_benchmark_group!(name = requests; benchmarks = begun, intercepted);
-library_benchmark_group!(name = hyper; benchmarks = bare, wrapped);
+library_benchmark_group!(name = hyper; benchmarks = bare, guard, wrapped);
 main!(
     config = LibraryBenchmarkConfig::default().tool(Callgrind::with_args(["--cache-sim=no"]));
     library_benchmark_groups = pool, arena, requests, hyper

@@ -73,24 +73,24 @@ impl<B: Body> Body for ScopeBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut carried = self.project().inner;
         let (hold, inner) = carried.as_mut().parts();
-        let Some(mut inner) = inner else {
-            drop(carried.take_hold());
-            return Poll::Ready(None);
-        };
         let mut is_through = hold.is_marked();
         let mut is_end = false;
-        let polled = hold.polling(|| {
-            let polled = inner.as_mut().poll_frame(context);
-            match &polled {
-                Poll::Pending => {}
-                Poll::Ready(Some(Ok(frame))) => {
-                    is_through = frame.is_trailers() || nothing_left(&*inner);
-                    is_end = is_through && inner.is_end_stream();
+        // One way out of here, so that the frame is made where it goes.
+        let polled = match inner {
+            None => Poll::Ready(None),
+            Some(mut inner) => hold.polling(|| {
+                let polled = inner.as_mut().poll_frame(context);
+                match &polled {
+                    Poll::Pending => {}
+                    Poll::Ready(Some(Ok(frame))) => {
+                        is_through = frame.is_trailers() || nothing_left(&*inner);
+                        is_end = is_through && inner.is_end_stream();
+                    }
+                    Poll::Ready(Some(Err(_)) | None) => is_end = true,
                 }
-                Poll::Ready(Some(Err(_)) | None) => is_end = true,
-            }
-            polled
-        });
+                polled
+            }),
+        };
         carried.as_mut().mark(is_through);
         if is_end {
             // Whoever polls once more finds the end, not a body outside of its request.

@@ -26,6 +26,7 @@ pub fn light(reaches: bool) {
 }
 
 /// The light side where the heavy one does not reach.
+#[inline]
 pub fn full() {
     fence(Ordering::SeqCst);
 }

@@ -6,6 +6,10 @@
 //!
 //! A lane that was given back keeps what was allocated in it until `reset`, which needs `&mut`.
 
+mod taken;
+
+pub use taken::{Keep, Taken};
+
 use super::mask::Mask;
 use super::quota::{ArenaFull, Quota};
 use crate::sync::Ordering::Relaxed;
@@ -18,6 +22,8 @@ use parking_lot::Mutex;
 
 /// Lanes without a lock. More cursors than this at once in one request are rare, and only slower.
 const LANES: usize = 8;
+/// Stands for a bump that is no lane's.
+const SPARE: usize = LANES;
 
 /// # Invariants
 ///
@@ -60,7 +66,7 @@ impl Lanes {
     pub fn new(quota: usize) -> Self {
         Self {
             claimed: Mask::default(),
-            lanes: Default::default(),
+            lanes: core::array::from_fn(|_| UnsafeCell::new(bare())),
             first: [0; LANES],
             given_back: Default::default(),
             reached: 0,
@@ -73,20 +79,48 @@ impl Lanes {
     /// Claims a bump for one cursor. One read-modify-write when a lane is free.
     #[inline]
     pub fn claim(&self) -> Claim<'_> {
-        let Some(lane) = self.claimed.claim() else { return self.claim_spare() };
+        let (bump, lane) = if self.claimed.claim_first() { (self.at_hand(0), 0) } else { self.take_another() };
+        Claim { lanes: self, bump, lane }
+    }
+
+    /// What a claim has beside another one: two words, which come in registers.
+    #[inline(never)]
+    fn take_another(&self) -> (NonNull<Bump>, usize) {
+        self.claimed.claim().map_or_else(|| (self.take_spare(), SPARE), |lane| (self.at_hand(lane), lane))
+    }
+
+    /// The bump of a lane that was just taken.
+    #[inline(always)]
+    fn at_hand(&self, lane: usize) -> NonNull<Bump> {
         // `UnsafeCell<Bump>` has the layout of `Bump`, and the cast keeps its right to mutate.
         let bump = NonNull::from(&self.lanes[lane]).cast();
-        let mut claim = Claim { lanes: self, bump, lane: Some(lane) };
         if self.first[lane] != 0 {
-            claim.prepare(self.first[lane]);
+            // SAFETY: by (a) the lane is the caller's alone.
+            unsafe { self.prepare(bump, self.first[lane]) };
         }
-        claim.sealed()
+        bump
+    }
+
+    /// Gives a lane that has no block one of `capacity` bytes. Without memory, or room in the quota, it stays as it is.
+    ///
+    /// # Safety
+    ///
+    /// The lane is taken by the caller, who has no claim of it yet.
+    #[cold]
+    unsafe fn prepare(&self, mut bump: NonNull<Bump>, capacity: usize) {
+        // SAFETY: the caller's promise; the reference ends here.
+        let bump = unsafe { bump.as_mut() };
+        // By (b) only a bump without a block is replaced.
+        if bump.allocated_bytes() == 0 {
+            if let Some(prepared) = self.quota.bump(capacity) {
+                *bump = prepared;
+            }
+        }
     }
 
     #[cold]
-    fn claim_spare(&self) -> Claim<'_> {
-        let bump = self.spare.lock().pop().unwrap_or_default();
-        Claim { lanes: self, bump: NonNull::from(Box::leak(bump)), lane: None }.sealed()
+    fn take_spare(&self) -> NonNull<Bump> {
+        NonNull::from(Box::leak(self.spare.lock().pop().unwrap_or_else(|| Box::new(bare()))))
     }
 
     #[cold]
@@ -158,6 +192,22 @@ impl Lanes {
         kept
     }
 
+    /// Takes everything back where one cursor at a time was used, and had room in the block that was kept for it: then
+    /// the same block stays, and with it all accounts. Returns what was taken; else `None`, and nothing is done.
+    #[inline]
+    pub fn rewind(&mut self, most: usize) -> Option<Taken> {
+        let had = self.lanes[0].get_mut().allocated_bytes();
+        let is_kept = had == self.kept && had != 0 && had <= most;
+        if !is_kept || self.claimed.ever() != 1 || self.reached > 1 {
+            return None;
+        }
+        let taken = self.taken_of(0);
+        self.claimed.clear();
+        *self.given_back[0].get_mut() = 0;
+        self.lanes[0].get_mut().reset();
+        Some(taken)
+    }
+
     /// Takes everything back and returns the bytes that stay with the lanes. A lane keeps its last block, which is its
     /// largest, if there is room for it and it is large enough for what was taken now, as far as `keep.block` goes. Else it
     /// gets one of a better size when it is claimed next. Spare bumps are freed.
@@ -195,6 +245,8 @@ impl Lanes {
             return;
         }
         bump.reset();
+        // What it has is less now, if there was more than one block.
+        Quota::seal(bump);
         let (has, room) = (bump.allocated_bytes(), most - self.kept);
         if has < wanted || has > room {
             let better = if lane == 0 { block } else { wanted };
@@ -209,38 +261,15 @@ impl Lanes {
 /// Frees what a bump has, and returns what its first block shall hold.
 #[cold]
 fn empty(bump: &mut Bump, first: usize) -> usize {
-    *bump = Bump::new();
+    *bump = bare();
     first
 }
 
-/// What lanes keep at a reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// Capacity of the block that a typical request needs; 0 if that is not known.
-    pub block: usize,
-    /// Bytes of all blocks together.
-    pub most: usize,
-}
-
-/// Bytes that were taken from bumps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// Of which those that were handed out, with what was left at the ends of all blocks but the last.
-    pub used: usize,
-    /// In blocks.
-    pub reserved: usize,
-}
-
-impl Taken {
-    fn of(bump: &Bump) -> Self {
-        let reserved = bump.allocated_bytes();
-        Self { used: reserved - bump.chunk_capacity(), reserved }
-    }
-
-    fn add(&mut self, Self { used, reserved }: Self) {
-        self.used += used;
-        self.reserved += reserved;
-    }
+/// A bump without a block.
+fn bare() -> Bump {
+    let bump = Bump::new();
+    Quota::seal(&bump);
+    bump
 }
 
 impl fmt::Debug for Lanes {
@@ -254,8 +283,8 @@ impl fmt::Debug for Lanes {
 pub struct Claim<'s> {
     lanes: &'s Lanes,
     bump: NonNull<Bump>,
-    /// `None` for a bump from the spare list.
-    lane: Option<usize>,
+    /// [`SPARE`] for a bump from the spare list.
+    lane: usize,
 }
 
 // SAFETY: by (a) of `Lanes` the claim is the only user of its bump, and `Bump` is `Send`. Not `Sync`: `&Bump`
@@ -263,25 +292,6 @@ pub struct Claim<'s> {
 unsafe impl Send for Claim<'_> {}
 
 impl<'s> Claim<'s> {
-    /// Gives a lane that has no block one of `capacity` bytes. Without memory, or room in the quota, it stays as it is.
-    #[cold]
-    fn prepare(&mut self, capacity: usize) {
-        // SAFETY: by (a) of `Lanes` this claim has the lane alone, and the reference ends here.
-        let bump = unsafe { self.bump.as_mut() };
-        // By (b) only a bump without a block is replaced.
-        if bump.allocated_bytes() == 0 {
-            if let Some(prepared) = self.lanes.quota.bump(capacity) {
-                *bump = prepared;
-            }
-        }
-    }
-
-    #[inline]
-    fn sealed(self) -> Self {
-        Quota::seal(self.bump());
-        self
-    }
-
     /// The bump. The lifetime is that of the request, so that what is allocated outlives the claim; the reference
     /// itself must not be used past the borrow of the claim, which the callers (`place`, `grow`, `allocator`) see to:
     /// the next claim may be at it then.
@@ -294,7 +304,13 @@ impl<'s> Claim<'s> {
     /// What notes the use of this lane before some of it is given back, for [`Lanes::taken`].
     #[inline]
     pub(super) fn noted(&self) -> Noted<'s> {
-        Noted { bump: self.bump(), given_back: self.lane.map(|lane| &self.lanes.given_back[lane]) }
+        Noted { bump: self.bump(), given_back: self.lanes.given_back.get(self.lane) }
+    }
+
+    /// The quota that all lanes of the request have.
+    #[inline]
+    pub(super) fn quota(&self) -> &'s Quota {
+        &self.lanes.quota
     }
 
     /// Runs `attempt`, for which the block in use had no room, with what is left of the quota: see [`Quota::within`].
@@ -335,13 +351,11 @@ impl Drop for Noted<'_> {
 impl Drop for Claim<'_> {
     #[inline]
     fn drop(&mut self) {
-        match self.lane {
-            Some(lane) => self.lanes.claimed.release(lane),
-            None => {
-                // SAFETY: leaked by `claim_spare` for this claim alone, taken back once.
-                let bump = unsafe { Box::from_raw(self.bump.as_ptr()) };
-                self.lanes.put_spare(bump);
-            }
+        if self.lane == SPARE {
+            // SAFETY: leaked by `take_spare` for this claim alone, taken back once.
+            self.lanes.put_spare(unsafe { Box::from_raw(self.bump.as_ptr()) });
+        } else {
+            self.lanes.claimed.release(self.lane);
         }
     }
 }

@@ -21,6 +21,16 @@ impl<const PLACES: usize> Mask<PLACES> {
         (1 << PLACES) - 1
     };
 
+    /// Takes the first place, if it is free and nobody else is at it: what `claim` does where there is one claim at a time.
+    #[inline]
+    pub fn claim_first(&self) -> bool {
+        // Relaxed: the read-modify-write below decides.
+        let taken = self.0.load(Ordering::Relaxed);
+        let first = taken | 1 | 1 << EVER;
+        // Acquire, and Relaxed on failure: as in `claim`, which comes next.
+        taken & 1 == 0 && self.0.compare_exchange_weak(taken, first, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
     /// Takes a free place; `None` when there is none. One read-modify-write when nobody else is at it.
     #[inline]
     pub fn claim(&self) -> Option<usize> {
@@ -41,6 +51,7 @@ impl<const PLACES: usize> Mask<PLACES> {
     }
 
     /// Gives `place` back. Only who claimed it may do so, once.
+    #[inline]
     pub fn release(&self, place: usize) {
         // Release: publishes what was done in the place to the Acquire in the next `claim`.
         let before = self.0.fetch_and(!(1 << place), Ordering::Release);

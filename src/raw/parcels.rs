@@ -139,6 +139,7 @@ impl<E: ?Sized> Parcels<E> {
     }
 
     /// Bytes that the list keeps.
+    #[inline]
     pub fn retained(&mut self) -> usize {
         self.list.get_mut().capacity() * size_of::<Parcel<E>>()
     }

@@ -1,7 +1,8 @@
 //! Places: memory of a claimed lane, first without a value, that lives as long as the request is borrowed.
 
 use super::lanes::Claim;
-use super::quota::{ArenaFull, no_memory};
+use super::quota::{ArenaFull, Quota, no_memory};
+use bumpalo::Bump;
 use core::alloc::Layout;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -10,29 +11,16 @@ impl<'s> Claim<'s> {
     /// Memory of this layout; past the quota if it must be.
     #[inline]
     fn block(&self, layout: Layout) -> NonNull<u8> {
-        self.bump().try_alloc_layout(layout).unwrap_or_else(|_| self.new_block(layout))
+        let bump = self.bump();
+        // Told of the claim's parts, not of the claim: so that it stays in registers.
+        bump.try_alloc_layout(layout).unwrap_or_else(|_| new_block(bump, self.quota(), layout))
     }
 
     /// Memory of this layout within the quota.
     #[inline]
     fn try_block(&self, layout: Layout) -> Result<NonNull<u8>, ArenaFull> {
-        self.bump().try_alloc_layout(layout).or_else(|_| self.try_new_block(layout))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn new_block(&self, layout: Layout) -> NonNull<u8> {
-        self.try_new_block(layout)
-            .or_else(|_| self.beyond_quota(|bump| bump.try_alloc_layout(layout)))
-            .unwrap_or_else(|_| no_memory())
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn try_new_block(&self, layout: Layout) -> Result<NonNull<u8>, ArenaFull> {
-        // A wider alignment than a block has by itself costs up to as much.
-        let size = layout.size().saturating_add(layout.align());
-        self.within_quota(size, |bump| bump.try_alloc_layout(layout))
+        let bump = self.bump();
+        bump.try_alloc_layout(layout).or_else(|_| try_new_block(bump, self.quota(), layout))
     }
 
     /// A place for a value.
@@ -67,6 +55,23 @@ impl<'s> Claim<'s> {
         // SAFETY: as in `places`.
         Ok(unsafe { core::slice::from_raw_parts_mut(places.as_ptr(), len) })
     }
+}
+
+/// Memory of this layout out of a new block.
+#[cold]
+#[inline(never)]
+fn new_block(bump: &Bump, quota: &Quota, layout: Layout) -> NonNull<u8> {
+    try_new_block(bump, quota, layout)
+        .or_else(|_| quota.beyond(bump, || bump.try_alloc_layout(layout)))
+        .unwrap_or_else(|_| no_memory())
+}
+
+#[cold]
+#[inline(never)]
+fn try_new_block(bump: &Bump, quota: &Quota, layout: Layout) -> Result<NonNull<u8>, ArenaFull> {
+    // A wider alignment than a block has by itself costs up to as much.
+    let size = layout.size().saturating_add(layout.align());
+    quota.within(bump, size, || bump.try_alloc_layout(layout))
 }
 
 /// Copies `items` into as many places.

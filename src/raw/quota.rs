@@ -1,6 +1,6 @@
 //! The quota: how many bytes the lanes of one request may take together.
 //!
-//! `bumpalo` looks at a bump's limit only when the block in use is full. The limit of every claimed bump stands at
+//! `bumpalo` looks at a bump's limit only when the block in use is full. The limit of every bump stands at
 //! what the bump has already, so an allocation that finds room costs nothing more, and one that needs a new block
 //! comes here, where it is either let through within the quota or let pass and remembered.
 
@@ -35,7 +35,7 @@ impl core::error::Error for ArenaFull {}
 ///
 /// # Invariants
 ///
-/// (a) A claimed bump cannot take a block by itself: its limit is what it has. Blocks are taken in `grow` and `bump` only,
+/// (a) A bump of the lanes cannot take a block by itself: its limit is what it has. Blocks are taken in `grow` and `bump` only,
 ///     which one lane at a time goes through, so `taken` is the exact sum.
 pub struct Quota {
     bytes: usize,
@@ -49,7 +49,7 @@ impl Quota {
         Self { bytes, taken: Mutex::new(0) }
     }
 
-    /// Makes (a) true for a bump that was just claimed: a reset, which frees blocks, leaves the limit as it was.
+    /// Makes (a) true for a bump that is new, or has other blocks than before.
     #[inline]
     pub fn seal(bump: &Bump) {
         bump.set_allocation_limit(Some(bump.allocated_bytes()));
@@ -71,6 +71,7 @@ impl Quota {
         let bump = Bump::try_with_capacity(capacity).ok()?;
         let sum = taken.checked_add(bump.allocated_bytes()).filter(|&sum| sum <= self.bytes)?;
         *taken = sum;
+        Self::seal(&bump);
         Some(bump)
     }
 

@@ -159,22 +159,27 @@ impl<C: Recycle> Slot<C> {
         }
     }
 
-    /// Follows up on the close of an owner who was alone.
+    /// Follows up on the close of an owner who was alone, and does not panic.
     #[inline]
-    fn recycle_alone(slot: &mut ManuallyDrop<Arc<Self>>, after: Word) {
+    fn recycle_alone(slot: &mut ManuallyDrop<Arc<Self>>) {
         // SAFETY: the word said that there was no pin, so by (b) and (c) this copy is the last one; the owner is in its drop.
         let slot = unsafe { ManuallyDrop::take(slot) };
-        C::recycle(Free { slot, last: LastUse::of(after, false) });
+        C::recycle(Free { slot, last: LastUse::usual() });
     }
 
     /// Follows up on giving up one right, which left the word at `after`. Unless that was the last one, the slot may be
     /// gone by now.
+    #[inline]
     fn given_up(slot: &mut ManuallyDrop<Arc<Self>>, after: Word, late: bool) {
         if after.is_closed() && after.pins() == 0 {
             // SAFETY: by (c) this copy is the last one, and its holder is in its drop.
-            let slot = unsafe { ManuallyDrop::take(slot) };
-            C::recycle(Free { slot, last: LastUse::of(after, late) });
+            Self::recycle_last(unsafe { ManuallyDrop::take(slot) }, LastUse::of(after, late));
         }
+    }
+
+    #[inline(never)]
+    fn recycle_last(slot: Arc<Self>, last: LastUse) {
+        C::recycle(Free { slot, last });
     }
 }
 
@@ -199,6 +204,7 @@ impl<C: Recycle> Owner<C> {
     }
 
     /// Adds a strong pin. `None` when there are half a billion of them.
+    #[inline]
     pub fn pin(&self) -> Option<Pin<C>> {
         pin(&self.slot, self.generation)
     }
@@ -249,15 +255,24 @@ impl<C: Recycle> Owner<C> {
     /// For `end` and the drop, one of which is the last that is done with the owner.
     #[inline(always)]
     fn close(&mut self) {
-        let bits = if panicking() { CLOSED | POISONED } else { CLOSED };
+        if panicking() {
+            return self.close_in_panic();
+        }
         // Relaxed: the exchange decides.
         let word = Word(self.slot.word.load(Ordering::Relaxed));
         // Nobody else has a right, and nobody waits: what most requests come to.
         let is_alone = word.0 == u64::from(self.generation) << GENERATION;
-        match if is_alone { self.slot.close(word, bits) } else { Err(word) } {
-            Ok(after) => Slot::recycle_alone(&mut self.slot, after),
-            Err(word) => self.close_before_others(word, bits),
+        match if is_alone { self.slot.close(word, CLOSED) } else { Err(word) } {
+            Ok(_) => Slot::recycle_alone(&mut self.slot),
+            Err(word) => self.close_before_others(word, CLOSED),
         }
+    }
+
+    #[cold]
+    fn close_in_panic(&mut self) {
+        // Relaxed: as in `close`.
+        let word = Word(self.slot.word.load(Ordering::Relaxed));
+        self.close_before_others(word, CLOSED | POISONED);
     }
 }
 
@@ -267,6 +282,7 @@ pub struct Pin<C: Recycle> {
 }
 
 /// Adds a pin to `slot` if `generation` still runs and is not closed.
+#[inline]
 fn pin<C: Recycle>(slot: &Arc<Slot<C>>, generation: u32) -> Option<Pin<C>> {
     // Relaxed: the exchange below decides.
     let mut word = Word(slot.word.load(Ordering::Relaxed));
@@ -321,6 +337,7 @@ impl<C: Recycle> Pin<C> {
     }
 
     /// For `leave` and the drop, one of which is the last that is done with the pin.
+    #[inline]
     fn give_up(&mut self) {
         // Release: publishes this pin's writes. Acquire: the last one sees those of all others, whose
         // read-modify-writes form one release sequence with this one, and the owner's from its drop.
@@ -337,6 +354,7 @@ impl<C: Recycle> Deref for Pin<C> {
 }
 
 impl<C: Recycle> Drop for Pin<C> {
+    #[inline]
     fn drop(&mut self) {
         if panicking() {
             // Relaxed: as in `Owner::poison`.

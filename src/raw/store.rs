@@ -96,6 +96,19 @@ impl<E: ?Sized> Store<E> {
         !self.is_waiting() && self.lanes.are_untouched(most)
     }
 
+    /// Ends a request that owes nobody an ending and took nothing but what [`Lanes::rewind`] takes back; `None`, and nothing
+    /// done, if that is not all.
+    #[inline]
+    pub fn rewind(&mut self, most: usize) -> Option<Taken> {
+        if self.has_parcels() { None } else { self.lanes.rewind(most) }
+    }
+
+    /// Whether the lists have something to end, or to give up: cleanups that were called off leave room in their list.
+    #[inline]
+    fn has_parcels(&mut self) -> bool {
+        self.is_waiting() || self.bytes_of_lists() != self.lists
+    }
+
     #[inline]
     fn is_waiting(&mut self) -> bool {
         // One branch for all three.
@@ -107,9 +120,7 @@ impl<E: ?Sized> Store<E> {
     /// by itself, and comes on top.
     #[inline]
     pub fn end(&mut self, ending: &E, disposal: Disposal, keep: impl FnOnce(Taken) -> Keep) -> Ended {
-        // Cleanups that were called off leave nothing to end, but room in their list.
-        let has_parcels = self.is_waiting() || self.bytes_of_lists() != self.lists;
-        let panics = if has_parcels { self.end_parcels(ending, disposal) } else { 0 };
+        let panics = if self.has_parcels() { self.end_parcels(ending, disposal) } else { 0 };
         let kept = self.lanes.end(keep);
         Ended { panics, retained: kept + self.lists }
     }
@@ -122,6 +133,7 @@ impl<E: ?Sized> Store<E> {
         panics
     }
 
+    #[inline]
     fn bytes_of_lists(&mut self) -> usize {
         self.cleanups.retained() + self.drops.retained() + self.leases.retained()
     }
@@ -155,5 +167,43 @@ mod tests {
         let ended = store.end(&(), Disposal::Reuse, |_| Keep { block: 0, most: 0 });
         let kept = store.cleanups.retained();
         assert!(ended.retained == kept && kept < 5000, "{} told of {kept}", ended.retained);
+    }
+
+    /// What a request takes.
+    type Takes<'t> = &'t dyn Fn(&Store<()>);
+
+    #[test]
+    fn a_rewind_takes_back_what_fitted_into_the_kept_block_and_else_does_nothing() {
+        let kept = |takes: Takes<'_>| {
+            let mut store = Store::new(usize::MAX);
+            store.cursor().alloc(1_u64);
+            assert_eq!(store.rewind(usize::MAX), None, "no block was kept for it");
+            let ended = store.end(&(), Disposal::Reuse, |_| Keep { block: 448, most: 448 });
+            assert_eq!(ended.retained, 448);
+            takes(&store);
+            store
+        };
+        let mut store = kept(&|store| {
+            store.cursor().alloc([0_u8; 100]);
+            core::mem::forget(store.cursor());
+        });
+        assert_eq!(store.rewind(447), None, "more than is to be kept");
+        assert_eq!(store.rewind(448), Some(Taken { used: 100, reserved: 448 }));
+        assert!(store.is_untouched(448) && store.rewind(448).is_none(), "nothing is taken any more");
+        store.cursor().alloc([0_u8; 448]);
+        assert_eq!(store.rewind(448), Some(Taken { used: 448, reserved: 448 }), "all of the block is there again");
+
+        let takes: [Takes<'_>; 5] = [
+            &|store| drop((store.cursor(), store.cursor())),
+            &|store| _ = (store.cursor().alloc([0_u8; 400]), store.cursor().alloc([0_u8; 400])),
+            &|store| _ = store.cursor().alloc_with_drop(String::new()),
+            &|store| _ = store.on_end(|()| ()),
+            &|store| store.on_end(|()| ()).cancel(),
+        ];
+        for take in takes {
+            let mut store = kept(take);
+            assert_eq!(store.rewind(usize::MAX), None);
+            store.end(&(), Disposal::Reuse, |_| Keep { block: 448, most: 448 });
+        }
     }
 }

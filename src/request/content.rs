@@ -123,10 +123,19 @@ impl Content {
         self.marks.fetch_or(ABORTED, Relaxed);
     }
 
-    /// Whether the request took nothing and left no mark, so that nothing is to be given back, and nothing to be freed.
+    /// Whether the request left no mark, so that nobody is to be told, and no locals.
     #[inline]
-    fn is_untouched(&mut self) -> bool {
-        *self.marks.get_mut() == 0 && self.took_nothing()
+    fn is_plain(&mut self) -> bool {
+        *self.marks.get_mut() == 0 && self.locals.is_empty()
+    }
+
+    /// Takes back what the request took, if that was nothing but a part of the block that was kept for it: then nothing is to be freed,
+    /// and what the slot keeps is what it kept. Else `false`, and nothing is done.
+    #[inline]
+    fn rewind(&mut self) -> bool {
+        let usage = self.shared.usage();
+        let taken = if self.notes.is_timed { None } else { self.store.rewind(usage.most()) };
+        taken.inspect(|taken| self.notes.note(taken.used, taken.reserved, usage)).is_some()
     }
 
     #[inline]
@@ -206,7 +215,8 @@ impl Recycle for Content {
         self.shared.counts.late_open.fetch_add(1, Relaxed);
     }
 
-    /// The way of a request that took nothing is short and calls nobody; the other is called last.
+    /// The way of a request that took nothing is short and calls nobody: the others are called last, with the token as theirs,
+    /// so that nothing is kept across a call.
     // In one place for all bodies and futures, with the recycling in it.
     #[inline(never)]
     fn end(owner: Owner<Self>) {
@@ -218,12 +228,31 @@ impl Recycle for Content {
         let is_as_usual = free.is_as_usual();
         let content = &mut *free;
         *content.deadline.get_mut() = None;
-        if !(is_as_usual && content.is_untouched()) {
+        if !is_as_usual || !content.is_plain() {
             return recycle_touched(free);
         }
-        content.notes.note_nothing(content.shared.usage());
+        if !content.store.is_untouched(content.shared.usage().most()) {
+            return recycle_little(free);
+        }
+        if !content.notes.count_nothing() {
+            return recycle_noted(free);
+        }
         go_home(free);
     }
+}
+
+/// Nothing was taken, and notes are to be handed in.
+#[cold]
+#[inline(never)]
+fn recycle_noted(mut free: Free<Content>) {
+    let content = &mut *free;
+    content.notes.note_nothing(content.shared.usage());
+    go_home(free);
+}
+
+#[inline(never)]
+fn recycle_little(mut free: Free<Content>) {
+    if free.rewind() { go_home(free) } else { recycle_touched(free) }
 }
 
 #[inline(never)]
@@ -246,10 +275,18 @@ fn recycle_touched(mut free: Free<Content>) {
     }
 }
 
+/// A slot without a seat, of which there is none while its request is open. By itself, since a count that ends wants a place in
+/// its caller's frame.
+#[cold]
+#[inline(never)]
+fn lost(free: Free<Content>) {
+    drop(free);
+}
+
 /// A whole slot goes back with its seat.
 #[inline(always)]
 fn go_home(mut free: Free<Content>) {
-    let Some(seat) = free.seat.take() else { return };
+    let Some(seat) = free.seat.take() else { return lost(free) };
     let worth = free.worth;
     let mut node = Pooled::into_node(seat);
     // As in `open`: the seat of an open request has no slot.

@@ -14,6 +14,7 @@ thread_local! {
 }
 
 /// The scope of the current request, if it still runs.
+#[inline]
 pub(super) fn scope() -> Option<Scope> {
     CURRENT.with(Spot::enter).map(Scope::entered)
 }

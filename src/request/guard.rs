@@ -34,6 +34,7 @@ impl RequestGuard {
     ///
     /// When half a billion scopes of one request are alive or forgotten.
     #[must_use]
+    #[inline]
     pub fn scope(&self) -> Scope {
         Scope::from_pin(self.owner.pin())
     }

@@ -58,12 +58,14 @@ pub struct Scope {
 }
 
 impl Scope {
+    #[inline]
     pub(super) fn from_pin(pin: Option<Pin<Content>>) -> Self {
         // The state word counts to half a billion. Only forgetting scopes in a loop leads here.
         Self::entered(pin.expect("fewer than half a billion scopes of one request"))
     }
 
     /// What a view or a handle has let in.
+    #[inline]
     pub(super) fn entered(pin: Pin<Content>) -> Self {
         Self { tag: None, pin }
     }
@@ -83,6 +85,7 @@ impl Scope {
     ///
     /// **Cost**: a thread-local and one pin.
     #[must_use]
+    #[inline]
     pub fn current() -> Option<Self> {
         current::scope()
     }

@@ -240,6 +240,16 @@ impl Notes {
         self.noted(usage);
     }
 
+    /// As `note_nothing`, if nothing is to be handed in yet; else `false`, and nothing is done.
+    #[inline]
+    pub(super) fn count_nothing(&mut self) -> bool {
+        let is_counted = self.left > 1;
+        if is_counted {
+            self.left -= 1;
+        }
+        is_counted
+    }
+
     /// Notes a request that took nothing.
     #[inline]
     pub(super) fn note_nothing(&mut self, usage: &Usage) {

@@ -21,7 +21,15 @@ impl<const N: usize> Places<N> {
 
     /// Claims, adds one to the place as a cursor moves its bump, and gives it back.
     fn use_one(&self) -> Option<u32> {
-        let place = self.mask.claim()?;
+        self.use_claimed(self.mask.claim()?)
+    }
+
+    /// The same with the first place, on its short way.
+    fn use_first(&self) -> Option<u32> {
+        if self.mask.claim_first() { self.use_claimed(0) } else { None }
+    }
+
+    fn use_claimed(&self, place: usize) -> Option<u32> {
         let found = self.places[place].get();
         self.places[place].set(found + 1);
         self.mask.release(place);
@@ -31,14 +39,23 @@ impl<const N: usize> Places<N> {
 
 #[test]
 fn a_claim_sees_the_place_as_it_was_left() {
+    two_claims_of_one_place("lanes::a_claim_sees_the_place_as_it_was_left", Places::use_one);
+}
+
+#[test]
+fn a_first_claim_sees_the_place_as_it_was_left() {
+    two_claims_of_one_place("lanes::a_first_claim_sees_the_place_as_it_was_left", Places::use_first);
+}
+
+fn two_claims_of_one_place(name: &str, use_it: fn(&Places<1>) -> Option<u32>) {
     let expected = &["first", "second", "refused"];
-    model("lanes::a_claim_sees_the_place_as_it_was_left", expected, 3, |outcomes| {
+    model(name, expected, 3, move |outcomes| {
         let places = Places::<1>::new();
         let other = {
             let places = Arc::clone(&places);
-            thread::spawn(move || places.use_one())
+            thread::spawn(move || use_it(&places))
         };
-        let found = places.use_one();
+        let found = use_it(&places);
         let (this, other) = (found.map_or("refused", |n| ["first", "second"][n as usize]), other.join().unwrap());
         assert!(found.is_some() || other.is_some(), "one at least has the place");
         assert_eq!(places.mask.taken(), 0);

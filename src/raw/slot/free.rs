@@ -22,6 +22,12 @@ impl LastUse {
     const POISONED: u8 = 1;
     const LATE: u8 = 2;
 
+    /// Of an owner who was alone and did not panic.
+    #[inline]
+    pub(super) fn usual() -> Self {
+        Self(0)
+    }
+
     #[inline]
     pub(super) fn of(word: Word, late: bool) -> Self {
         Self(if word.is_poisoned() { Self::POISONED } else { 0 } | if late { Self::LATE } else { 0 })
@@ -42,7 +48,7 @@ impl<C> Free<C> {
     /// Whether neither was so.
     #[inline]
     pub fn is_as_usual(&self) -> bool {
-        self.last == LastUse(0)
+        self.last == LastUse::usual()
     }
 
     /// Sets the generation, so that a test can stand next to the end.

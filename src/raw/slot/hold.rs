@@ -50,6 +50,7 @@ impl<'h, C> Lent<'h, C> {
 
 impl<C: Recycle> Term<C> {
     /// Adds a strong pin, if the generation still runs and is not closed.
+    #[inline]
     pub(super) fn enter(&self) -> Option<Pin<C>> {
         pin(self.slot.as_ref()?, self.generation)
     }
@@ -138,9 +139,15 @@ impl<C: Recycle> Drop for Hold<C> {
         let Some(slot) = self.0.slot.take() else { return };
         match owner {
             Some(owner) => C::end(ManuallyDrop::into_inner(owner)),
-            None => drop(ManuallyDrop::into_inner(slot)),
+            None => give_back(ManuallyDrop::into_inner(slot)),
         }
     }
+}
+
+/// Ends a weak handle's count. By itself: it wants a place in its caller's frame.
+#[inline(never)]
+fn give_back<C>(slot: Arc<Slot<C>>) {
+    drop(slot);
 }
 
 /// A hold and a value beside it, which may go before. No niche: an outer enum has its tag where it would have it without a

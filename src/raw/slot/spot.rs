@@ -63,6 +63,7 @@ impl<C> Spot<C> {
 
 impl<C: Recycle> Spot<C> {
     /// Adds a strong pin to what is noted, if its generation still runs and is not closed.
+    #[inline]
     pub fn enter(&self) -> Option<Pin<C>> {
         self.look(Term::enter).flatten()
     }
