@@ -68,12 +68,20 @@ pub(crate) fn means(results: &Results) {
 /// Where ebbtide stands in each column, and beside whom.
 pub(crate) fn ranks(results: &Results) {
     println!("\n### ebbtide's rank\n");
-    println!("| pattern | threads | rank | the best other pool | ebbtide's time by its |\n|---|---:|---:|---|---:|");
+    println!(
+        "By medians; the last column has those whose whole interval is ahead: where it names one, ebbtide is no worse than second.\n"
+    );
+    println!(
+        "| pattern | threads | rank | the best other pool | ebbtide's time by its | wholly ahead |\n|---|---:|---:|---|---:|---|"
+    );
     for column in Results::columns() {
         let ranking = results.ranking(column);
         let rank = ranking.iter().position(|&pool| pool == EBBTIDE).map_or(0, |place| place + 1);
         let Some(other) = ranking.iter().find(|&&pool| pool != EBBTIDE) else { continue };
         let Some(ratio) = results.ratio(EBBTIDE, other, column) else { continue };
-        println!("| {} | {} | {rank} of {} | {other} | {ratio} |", column.0.title(), column.1, ranking.len());
+        let is_ahead = |pool: &&str| results.ratio(EBBTIDE, pool, column).is_some_and(|ratio| ratio.low > 1.0);
+        let ahead: Vec<_> = ranking.iter().copied().filter(is_ahead).collect();
+        let ahead = if ahead.is_empty() { "none".to_owned() } else { ahead.join(", ") };
+        println!("| {} | {} | {rank} of {} | {other} | {ratio} | {ahead} |", column.0.title(), column.1, ranking.len());
     }
 }
