@@ -77,6 +77,8 @@ pub fn trim_every(pool: impl Trim, period: Duration) -> Trimming {
     let (runtime, (stop, stopped)) = (Handle::current(), mpsc::channel());
     let trimming = move || {
         let _entered = runtime.enter();
+        // It goes before the guard: its handle may be the last, with which all values go.
+        let pool = pool;
         let goes_on = |wait| stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
         while goes_on(period) {
             while !pool.trim() && goes_on(Duration::ZERO) {}

@@ -63,6 +63,15 @@ async fn a_value_that_ages_out_finds_the_runtime() {
     assert_eq!(farewells.recv().await, Some(()));
 }
 
+#[tokio::test]
+async fn a_value_that_goes_with_the_last_handle_of_its_pool_finds_the_runtime() {
+    let (told, mut farewells) = unbounded_channel();
+    let pool = Pool::new(Farewell::default);
+    pool.get().0 = Some(told);
+    drop(trim_every(pool, Duration::from_secs(3600)));
+    assert_eq!(farewells.recv().await, Some(()));
+}
+
 #[test]
 fn a_pool_shrinks_while_the_runtime_stands_still() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
