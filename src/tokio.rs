@@ -20,6 +20,8 @@ use crate::request::Scopes;
 use core::convert::Infallible;
 use core::fmt;
 use core::time::Duration;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use tokio::runtime::Handle;
@@ -50,9 +52,10 @@ impl Trim for Scopes {
 
 /// Trims `pool` once every `period`, on a thread of its own, until the returned handle is dropped.
 ///
-/// A pool without traffic shrinks to nothing in three periods. The thread keeps a handle of the pool, and stands in the current
-/// runtime for values whose drop wants one. A step that has much to do is done in pieces, and ends between two of them when the
-/// handle is dropped.
+/// A pool without traffic shrinks to nothing in three periods. The thread stands in the current runtime, for values whose drop wants
+/// one. A step that has much to do is done in pieces, and ends between two of them when the returned handle is dropped. That one
+/// keeps a handle of the pool, so with the last of both all values go, there and then; only a step that just runs keeps them for
+/// its length.
 ///
 /// Why not a task: a runtime in which a timer waits arms one of the system's whenever it sleeps, and small requests pay for that.
 /// The thread sleeps; requests do not see it.
@@ -75,17 +78,20 @@ impl Trim for Scopes {
 pub fn trim_every(pool: impl Trim, period: Duration) -> Trimming {
     assert!(!period.is_zero(), "a pool cannot be trimmed every zero seconds");
     let (runtime, (stop, stopped)) = (Handle::current(), mpsc::channel());
+    let kept: Arc<Mutex<dyn Trim>> = Arc::new(Mutex::new(pool));
+    // Not the thread's while it sleeps: nobody waits for the thread, so what it dropped last might go late, or never.
+    let pool = Arc::downgrade(&kept);
     let trimming = move || {
         let _entered = runtime.enter();
-        // It goes before the guard: its handle may be the last, with which all values go.
-        let pool = pool;
         let goes_on = |wait| stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
         while goes_on(period) {
+            let Some(pool) = pool.upgrade() else { return };
+            let pool = pool.lock();
             while !pool.trim() && goes_on(Duration::ZERO) {}
         }
     };
     let thread = thread::Builder::new().name("ebbtide-trim".to_owned()).spawn(trimming);
-    Trimming { thread: thread.expect("the system gives a thread"), _stop: stop }
+    Trimming { thread: thread.expect("the system gives a thread"), _stop: stop, _pool: kept }
 }
 
 /// Keeps [`trim_every`] going. Its drop stops it, and waits for nothing.
@@ -93,6 +99,8 @@ pub struct Trimming {
     thread: JoinHandle<()>,
     /// Never used: the thread sees that it is gone.
     _stop: Sender<Infallible>,
+    /// Only kept. It goes last: a step that just runs has heard of the end by then.
+    _pool: Arc<Mutex<dyn Trim>>,
 }
 
 impl fmt::Debug for Trimming {

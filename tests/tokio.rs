@@ -64,12 +64,25 @@ async fn a_value_that_ages_out_finds_the_runtime() {
 }
 
 #[tokio::test]
-async fn a_value_that_goes_with_the_last_handle_of_its_pool_finds_the_runtime() {
+async fn a_value_that_goes_with_the_trimming_of_its_pool_finds_the_runtime() {
     let (told, mut farewells) = unbounded_channel();
     let pool = Pool::new(Farewell::default);
     pool.get().0 = Some(told);
     drop(trim_every(pool, Duration::from_secs(3600)));
     assert_eq!(farewells.recv().await, Some(()));
+}
+
+#[test]
+fn values_go_with_the_last_of_a_pool_and_its_trimming() {
+    let (told, farewells) = std::sync::mpsc::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        // Of a value's drop, this sender is all that is looked at.
+        let pool = Pool::with_reset(move || told.clone(), |_| ());
+        drop(pool.get());
+        let _trimming = trim_every(pool.clone(), Duration::from_secs(3600));
+    });
+    assert_eq!(farewells.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
 }
 
 #[test]
