@@ -99,7 +99,8 @@ pub struct Trimming {
     thread: JoinHandle<()>,
     /// Never used: the thread sees that it is gone.
     _stop: Sender<Infallible>,
-    /// Only kept. It goes last: a step that just runs has heard of the end by then.
+    /// Only kept. It goes last: a step that just runs has heard of the end by then. The lock is there since a `Trim` need not be
+    /// `Sync`: only the thread takes it, so that a value's drop, which runs under it, can wait for nobody.
     _pool: Arc<Mutex<dyn Trim>>,
 }
 

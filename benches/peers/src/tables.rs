@@ -69,7 +69,7 @@ pub(crate) fn means(results: &Results) {
 pub(crate) fn ranks(results: &Results) {
     println!("\n### ebbtide's rank\n");
     println!(
-        "By medians; the last column has those whose whole interval is ahead: where it names one, ebbtide is no worse than second.\n"
+        "By medians; the last column has those whose whole interval is ahead: where it names one at most, ebbtide is no worse than second.\n"
     );
     println!(
         "| pattern | threads | rank | the best other pool | ebbtide's time by its | wholly ahead |\n|---|---:|---:|---|---:|---|"
