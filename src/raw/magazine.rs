@@ -27,6 +27,7 @@ use super::threads;
 use crate::sync::count::{self, AtomicU64};
 use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use core::fmt;
+use core::mem::offset_of;
 use core::ptr::NonNull;
 
 const OPEN: u32 = 0;
@@ -36,7 +37,11 @@ const CLOSED: u32 = 2;
 const OPEN_BEHIND_FENCE: u32 = 3;
 
 /// The number of the thread that owns a magazine, in front of it: so that a pointer to a magazine may be one to [`NOBODY`].
+///
+/// Who drops a node on another thread reads it each time, so it has a cache line that nobody writes: beside what the owner writes
+/// with each take, it would call that line away from the owner (`docs/decisions/0042`).
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Owner(usize);
 
 /// Stands for the magazine of a node that came from none. No thread finds its own number here, so none takes it for more
@@ -53,7 +58,7 @@ impl Owner {
 ///
 /// (a) `list` is touched by the owner between raising and lowering `busy`, having seen the gate open in between; or
 ///     by the one who shut the gate, passed the heavy fence and then saw `busy` lowered.
-/// (b) `owner` comes first, so that a pointer to it is one to the magazine.
+/// (b) `owner` comes first, so that a pointer to it is one to the magazine, and nothing else is on its cache line.
 #[repr(C, align(64))]
 pub struct Magazine<P> {
     owner: Owner,
@@ -71,6 +76,8 @@ pub struct Magazine<P> {
     /// Nodes of other threads' magazines that the owner gathers before it hands them on. Only the owner's.
     batch: count::AtomicUsize,
 }
+
+const _: () = assert!(offset_of!(Magazine<u8>, busy) >= 64, "the second half of (b)");
 
 // SAFETY: the chain moves between threads under (a).
 unsafe impl<P: Send> Send for Magazine<P> {}
