@@ -1,8 +1,8 @@
 //! The bars that the pool core is to reach, and whether it does.
 
 use crate::figures::Figure;
-use crate::patterns::Pattern::{self, Burst, Cross, Object, Pair, Polled};
-use crate::pools::{CHANNEL, EBBTIDE, RING, STACK};
+use crate::patterns::Pattern::{self, Burst, Cross, Object, Pair, Polled, Tasks};
+use crate::pools::{ARRAY_QUEUE, CHANNEL, EBBTIDE, RING, STACK};
 use crate::results::Results;
 
 /// "About what it costs" alone, in a ratio: what this kind of machine can tell.
@@ -21,6 +21,8 @@ pub(crate) fn print(results: &Results) {
     bar("burst of 64, two threads, ns", 25.0, nanos(results, (Burst, 2)));
     bar("polled channel, by the channel alone", ABOUT, results.ratio(EBBTIDE, CHANNEL, (Polled, 2)));
     bar("polled channel, by the channel and vectors in turn", ABOUT, results.ratio(EBBTIDE, RING, (Polled, 2)));
+    bar("tokio's channel, by the channel alone", ABOUT, results.ratio(EBBTIDE, CHANNEL, (Tasks, 2)));
+    bar("(the same of `ArrayQueue`, which was to be about 1)", ABOUT, results.ratio(ARRAY_QUEUE, CHANNEL, (Tasks, 2)));
     bar("blocking channel, by the channel alone", ABOUT, results.ratio(EBBTIDE, CHANNEL, (Cross, 2)));
     bar("blocking channel, by the channel and vectors in turn", ABOUT, results.ratio(EBBTIDE, RING, (Cross, 2)));
 }

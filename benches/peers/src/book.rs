@@ -1,6 +1,6 @@
 //! The book of all that is to be run: which pool, in which pattern, on how many threads.
 
-use crate::patterns::{Blocking, Channel, Crossing, Pattern, Polled, burst, costly, hundred, pair, starved};
+use crate::patterns::{Blocking, Channel, Crossing, Pattern, Polled, Tokio, burst, costly, hundred, pair, starved};
 use crate::peer::{Lossy, Peer};
 
 /// The part of one thread, which has a number, in so many iterations.
@@ -64,6 +64,7 @@ impl Book {
     pub(crate) fn cross<P: Peer<Lease<'static>: Send>>(&mut self, pool: &'static str, make: impl Fn() -> P) {
         self.through::<P, Blocking<_>>(pool, Pattern::Cross, leak(make()));
         self.through::<P, Polled<_>>(pool, Pattern::Polled, leak(make()));
+        self.through::<P, Tokio<_>>(pool, Pattern::Tasks, leak(make()));
     }
 
     fn through<P: Peer, C: Channel<P::Lease<'static>>>(

@@ -5,6 +5,7 @@ use crossbeam_queue::ArrayQueue;
 use std::hint::spin_loop;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use tokio::sync::mpsc;
 
 /// A pattern, and what its table is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,7 @@ pub(crate) enum Pattern {
     Costly,
     Cross,
     Polled,
+    Tasks,
 }
 
 /// Values that are out at once.
@@ -29,8 +31,17 @@ const GIVEN_BACK: usize = 67;
 const CHANNEL: usize = 64;
 
 impl Pattern {
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Pair, Self::Object, Self::Burst, Self::Hundred, Self::Starved, Self::Costly, Self::Cross, Self::Polled];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Pair,
+        Self::Object,
+        Self::Burst,
+        Self::Hundred,
+        Self::Starved,
+        Self::Costly,
+        Self::Cross,
+        Self::Polled,
+        Self::Tasks,
+    ];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -42,13 +53,14 @@ impl Pattern {
             Self::Costly => "8 costly tables",
             Self::Cross => "taken here, dropped there, blocking channel",
             Self::Polled => "taken here, dropped there, polled channel",
+            Self::Tasks => "taken here, dropped there, tokio's channel",
         }
     }
 
     /// Values that pass in one iteration.
     pub(crate) fn values(self) -> usize {
         match self {
-            Self::Pair | Self::Object | Self::Cross | Self::Polled => 1,
+            Self::Pair | Self::Object | Self::Cross | Self::Polled | Self::Tasks => 1,
             Self::Burst => BURST,
             Self::Hundred | Self::Starved => HUNDRED,
             Self::Costly => COSTLY,
@@ -62,7 +74,7 @@ impl Pattern {
 
     /// Whether values go from one thread to another.
     pub(crate) fn crosses(self) -> bool {
-        matches!(self, Self::Cross | Self::Polled)
+        matches!(self, Self::Cross | Self::Polled | Self::Tasks)
     }
 }
 
@@ -151,6 +163,33 @@ impl<L: Send + 'static> Channel<L> for Polled<L> {
                 match self.0.pop() {
                     Some(lease) => break lease,
                     None => spin_loop(),
+                }
+            });
+        }
+    }
+}
+
+/// What tasks of a server pass values by, polled as above: no thread sleeps, so none is woken.
+pub(crate) struct Tokio<L>(mpsc::Sender<L>, Mutex<mpsc::Receiver<L>>);
+
+impl<L: Send + 'static> Channel<L> for Tokio<L> {
+    fn new() -> Self {
+        let (sender, receiver) = mpsc::channel(CHANNEL);
+        Self(sender, Mutex::new(receiver))
+    }
+    fn send(&self, mut lease: L) {
+        while let Err(refused) = self.0.try_send(lease) {
+            lease = refused.into_inner();
+            spin_loop();
+        }
+    }
+    fn receive(&self, values: usize, mut back: impl FnMut(L)) {
+        let mut receiver = self.1.lock().expect("no panic here");
+        for _ in 0..values {
+            back(loop {
+                match receiver.try_recv() {
+                    Ok(lease) => break lease,
+                    Err(_) => spin_loop(),
                 }
             });
         }

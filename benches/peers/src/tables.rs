@@ -47,8 +47,8 @@ fn columns(of: &[Pattern]) -> Vec<Column> {
     Results::columns().filter(|(pattern, _)| of.contains(pattern)).collect()
 }
 
-/// Geometric means of the ratios to ebbtide. Of the two channels the polled one counts: what the other measures is how
-/// soon a thread wakes.
+/// Geometric means of the ratios to ebbtide. Of the channels the polled one counts: what the blocking one measures is how
+/// soon a thread wakes, and much of what tokio's measures is the channel.
 pub(crate) fn means(results: &Results) {
     use Pattern::{Burst, Costly, Hundred, Pair, Polled, Starved};
     let all = columns(&[Pair, Burst, Hundred, Starved, Costly, Polled]);

@@ -6,7 +6,7 @@ use crate::peer::{Lossy, Peer};
 use crate::values::{Object, Table, Value};
 use crossbeam_queue::ArrayQueue;
 
-const NAME: &str = "`ArrayQueue` of boxes";
+pub(crate) const NAME: &str = "`ArrayQueue` of boxes";
 
 struct Queue<V>(ArrayQueue<Box<V>>);
 

@@ -13,6 +13,7 @@ mod regex;
 mod slab;
 mod zeropool;
 
+pub(crate) use array_queue::NAME as ARRAY_QUEUE;
 pub(crate) use ebbtide::NAME as EBBTIDE;
 pub(crate) use floors::{BY_VALUE, CHANNEL, FLOORS, RING, STACK};
 
@@ -40,8 +41,8 @@ pub(crate) fn enter_all(book: &mut Book) {
 /// Why a pool is not in a table.
 pub(crate) fn why_absent(pool: &str, pattern: Pattern) -> &'static str {
     match (pattern, pool) {
-        (Pattern::Cross | Pattern::Polled, regex::NAME) => "the thread that drops hoards them all",
-        (Pattern::Cross | Pattern::Polled, _) => "what is dropped on another thread is lost to the one that takes",
+        (_, regex::NAME) if pattern.crosses() => "the thread that drops hoards them all",
+        _ if pattern.crosses() => "what is dropped on another thread is lost to the one that takes",
         (Pattern::Starved, byte_pool::NAME | lockfree::NAME | regex::NAME | slab::NAME) => {
             "a value cannot be taken out for good"
         }
