@@ -2,7 +2,7 @@
 //! much as can be said.
 
 use bytes::BytesMut;
-use ebbtide::{BufferPool, Pool, Reset};
+use ebbtide::{BufferPool, Pool, Reset, Verdict, pool};
 
 #[test]
 fn a_pool_without_bounds_works() {
@@ -48,4 +48,33 @@ fn bytes_that_count_as_used_whole_may_be_a_part_of_a_value() {
     is_one_value(move || (bytes(), vec![0_u8; 9]), |pair| &mut pair.0);
     is_one_value(move || (vec![0_u8; 9], bytes(), vec![0_u8; 9]), |three| &mut three.1);
     is_one_value(move || (vec![0_u8; 9], vec![0_u8; 9], (), bytes()), |four| &mut four.3);
+}
+
+/// Says that it keeps so much.
+struct Claims(usize);
+
+impl Reset for Claims {
+    fn reset(&mut self) -> Verdict {
+        Verdict::Keep
+    }
+    fn retained_bytes(&self) -> usize {
+        self.0
+    }
+}
+
+#[test]
+fn a_value_that_claims_all_bytes_gives_them_back() {
+    // Without a bound for the process nothing refuses such a value.
+    pool::set_process_limit(usize::MAX);
+    for claim in [usize::MAX, usize::MAX - 63, 1 << (usize::BITS - 1), isize::MAX as usize] {
+        let builder = Pool::builder().max_idle(2).max_idle_bytes(usize::MAX).max_value_bytes(usize::MAX);
+        let pool = builder.build(move || Claims(claim));
+        for _ in 0..4 {
+            drop(pool.get());
+        }
+        assert_eq!(pool.stats().made, 1, "{:?}", pool.stats());
+        pool.clear();
+        assert_eq!((pool.stats().live, pool.stats().charged_bytes), (0, 0), "{claim:x}");
+    }
+    pool::set_process_limit(1 << 30);
 }
