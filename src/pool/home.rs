@@ -23,7 +23,7 @@ use super::budget::Budget;
 use super::census::Census;
 use super::debug::PoolDebug;
 use super::ended::Waiters;
-use super::hooks::{EndBy, Hooks, Judged};
+use super::hooks::{EndBy, Hooks, Judged, cost};
 use super::reclaims::timed_trim;
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
@@ -287,9 +287,9 @@ impl<T: Send + 'static> Home<T> {
         node
     }
 
-    /// Bytes that `value` costs while it is idle.
+    /// Bytes that `value` costs while it is idle: as it will be judged, so that no charge looks like a mark.
     fn measure(&self, value: &T) -> usize {
-        size_of::<Node<T>>().saturating_add(self.judging.hooks.retained_bytes(value))
+        cost::<T>(self.judging.hooks.retained_bytes(value))
     }
 
     /// Makes `charge` equal to `bytes`, if the bounds allow it.

@@ -57,10 +57,16 @@ extern "C" fn by_charge<T: Fixed + Send + 'static>(node: Box<Node<T>>) {
 #[repr(transparent)]
 pub(crate) struct Judged(usize);
 
+/// Bytes that a value costs while it is idle which keeps so many on the heap. No value costs so much that it looks like a
+/// reason, or its charge like a marked one, whatever it says.
+#[inline]
+pub(super) fn cost<T>(retained: usize) -> usize {
+    size_of::<Node<T>>().saturating_add(retained).min(isize::MAX as usize)
+}
+
 impl Judged {
     pub(crate) fn keep<T>(retained: usize) -> Self {
-        // No value keeps so much that it looks like a reason.
-        Self(size_of::<Node<T>>().saturating_add(retained).min(isize::MAX as usize))
+        Self(cost::<T>(retained))
     }
 
     pub(super) fn drop(reason: DropReason) -> Self {

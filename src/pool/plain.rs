@@ -1,7 +1,7 @@
 //! `Reset` for plain values, which keep nothing on the heap, and for what wraps other values: made for structs that
 //! derive it.
 
-use super::reset::{Reset, Verdict, both};
+use super::reset::{Reset, Verdict, both, sum};
 use core::marker::PhantomData;
 use core::mem::size_of_val;
 use std::time::Duration;
@@ -47,10 +47,10 @@ impl<T: Reset + ?Sized> Reset for Box<T> {
         (**self).reset()
     }
     fn retained_bytes(&self) -> usize {
-        size_of_val::<T>(self) + (**self).retained_bytes()
+        sum([size_of_val::<T>(self), (**self).retained_bytes()])
     }
     fn used_bytes(&self) -> usize {
-        size_of_val::<T>(self) + (**self).used_bytes()
+        sum([size_of_val::<T>(self), (**self).used_bytes()])
     }
     fn poison(&mut self) {
         (**self).poison();
@@ -66,10 +66,10 @@ impl<T: Reset, const N: usize> Reset for [T; N] {
         self.iter_mut().fold(Verdict::Keep, |verdict, element| both(verdict, element.reset()))
     }
     fn retained_bytes(&self) -> usize {
-        self.iter().map(T::retained_bytes).sum()
+        sum(self.iter().map(T::retained_bytes))
     }
     fn used_bytes(&self) -> usize {
-        self.iter().map(T::used_bytes).sum()
+        sum(self.iter().map(T::used_bytes))
     }
     fn poison(&mut self) {
         self.iter_mut().for_each(T::poison);

@@ -115,10 +115,10 @@ impl<A: Reset, B: Reset> Reset for (A, B) {
         both(self.0.reset(), self.1.reset())
     }
     fn retained_bytes(&self) -> usize {
-        self.0.retained_bytes() + self.1.retained_bytes()
+        sum([self.0.retained_bytes(), self.1.retained_bytes()])
     }
     fn used_bytes(&self) -> usize {
-        self.0.used_bytes() + self.1.used_bytes()
+        sum([self.0.used_bytes(), self.1.used_bytes()])
     }
     fn poison(&mut self) {
         self.0.poison();
@@ -134,10 +134,10 @@ impl<A: Reset, B: Reset, C: Reset> Reset for (A, B, C) {
         both(both(self.0.reset(), self.1.reset()), self.2.reset())
     }
     fn retained_bytes(&self) -> usize {
-        self.0.retained_bytes() + self.1.retained_bytes() + self.2.retained_bytes()
+        sum([self.0.retained_bytes(), self.1.retained_bytes(), self.2.retained_bytes()])
     }
     fn used_bytes(&self) -> usize {
-        self.0.used_bytes() + self.1.used_bytes() + self.2.used_bytes()
+        sum([self.0.used_bytes(), self.1.used_bytes(), self.2.used_bytes()])
     }
     fn poison(&mut self) {
         self.0.poison();
@@ -154,10 +154,10 @@ impl<A: Reset, B: Reset, C: Reset, D: Reset> Reset for (A, B, C, D) {
         both(both(self.0.reset(), self.1.reset()), both(self.2.reset(), self.3.reset()))
     }
     fn retained_bytes(&self) -> usize {
-        self.0.retained_bytes() + self.1.retained_bytes() + self.2.retained_bytes() + self.3.retained_bytes()
+        sum([self.0.retained_bytes(), self.1.retained_bytes(), self.2.retained_bytes(), self.3.retained_bytes()])
     }
     fn used_bytes(&self) -> usize {
-        self.0.used_bytes() + self.1.used_bytes() + self.2.used_bytes() + self.3.used_bytes()
+        sum([self.0.used_bytes(), self.1.used_bytes(), self.2.used_bytes(), self.3.used_bytes()])
     }
     fn poison(&mut self) {
         self.0.poison();
@@ -168,6 +168,12 @@ impl<A: Reset, B: Reset, C: Reset, D: Reset> Reset for (A, B, C, D) {
     fn is_clean(&self) -> bool {
         self.0.is_clean() && self.1.is_clean() && self.2.is_clean() && self.3.is_clean()
     }
+}
+
+/// The bytes of several parts; too many stay too many. An empty `BytesMut` says that it uses the largest number, with which a plain
+/// sum would wrap, or panic.
+pub(super) fn sum(parts: impl IntoIterator<Item = usize>) -> usize {
+    parts.into_iter().fold(0, usize::saturating_add)
 }
 
 /// Keeps only what both want to keep.
