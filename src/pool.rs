@@ -198,6 +198,9 @@ impl<T: Send + 'static> Pool<T> {
     /// A pool of values of a foreign type, which `reset` makes as good as new. A closure that returns `()`
     /// means [`Verdict::Keep`].
     ///
+    /// What such a value keeps on the heap is not known: the pool's bounds in bytes count its own size and nothing else, and none is
+    /// dropped for being far larger than its uses. Where it can grow, `reset` says [`Verdict::Discard`].
+    ///
     /// # Examples
     ///
     /// ```

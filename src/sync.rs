@@ -52,7 +52,7 @@ pub(crate) use std::sync::atomic::{Ordering, compiler_fence};
 /// Whether this is a model run.
 pub(crate) const MODELLED: bool = cfg!(all(loom, feature = "loom"));
 
-/// Atomics that count and never publish: std's, in models too.
+/// Atomics that count: std's, in models too. They publish nothing, but for those of `pool::census` and `pool::books`, which no model reaches.
 pub(crate) mod count {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 }

@@ -309,6 +309,26 @@ fn more_threads_than_numbers_share_the_depot() {
 }
 
 #[test]
+fn a_thread_that_only_gives_back_hands_on_what_others_took() {
+    both(|builder| {
+        let (_, pool) = build(builder);
+        let crew = Crew::new(1);
+        for taken in [1_usize, 3, 10, 40] {
+            pool.clear();
+            let values = Mutex::new((0..taken).map(|_| take(&pool)).collect::<Vec<_>>());
+            let values = Arc::new(values);
+            crew.each(|| {
+                let values = Arc::clone(&values);
+                move || values.lock().unwrap().drain(..).for_each(drop)
+            });
+            assert_eq!(pool.stats().idle as usize, taken);
+            let found: Vec<_> = std::iter::from_fn(|| pool.try_get()).collect();
+            assert!(found.len() + 1 >= taken.div_ceil(2), "{} of {taken} found, the rest is hoarded", found.len());
+        }
+    });
+}
+
+#[test]
 fn taken_here_and_dropped_there_makes_a_bounded_number() {
     both(|builder| {
         let (alive, pool) = build(builder.max_thread_idle(32));

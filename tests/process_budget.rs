@@ -2,16 +2,35 @@
 //! the process's.
 
 use ebbtide::pool::{process_bytes, set_process_limit};
-use ebbtide::{BufferPool, DropReason, Pool, PoolBuilder, Pooled};
+use ebbtide::{BufferPool, DropReason, Pool, PoolBuilder, Pooled, Reset, Verdict};
 use std::sync::{Arc, Barrier};
 
 #[test]
 fn the_bounds_hold_over_pools_and_sleeping_threads() {
+    one_gib_unless_another_limit_is_set();
     one_limit_for_all_pools();
     what_detached_values_leave_is_freed();
     // The default, and a bound of one's own.
     sleeping_threads_hold_no_more_than_the_bounds(Pool::builder(), 64 << 20);
     sleeping_threads_hold_no_more_than_the_bounds(Pool::builder().max_idle_bytes(8 << 20), 8 << 20);
+}
+
+/// What says that it keeps 100 MiB.
+struct Large;
+
+impl Reset for Large {
+    fn reset(&mut self) -> Verdict {
+        Verdict::Keep
+    }
+    fn retained_bytes(&self) -> usize {
+        100 << 20
+    }
+}
+
+fn one_gib_unless_another_limit_is_set() {
+    let pool = Pool::builder().max_value_bytes(usize::MAX).max_idle_bytes(usize::MAX).build(|| Large);
+    drop([(); 11].map(|()| pool.get()));
+    assert_eq!((pool.stats().idle, pool.stats().drops(DropReason::Budget)), (10, 1));
 }
 
 fn one_limit_for_all_pools() {

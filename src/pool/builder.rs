@@ -67,7 +67,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Bytes that one value may keep. A larger one is dropped when it comes back. Default: 4 MiB.
+    /// Bytes that one value may keep, its own size included. A larger one is dropped when it comes back. Default: 4 MiB.
     pub fn max_value_bytes(mut self, bytes: usize) -> Self {
         self.max_value_bytes = bytes;
         self
@@ -116,7 +116,7 @@ impl PoolBuilder {
         self.build_with_hooks(factory, OwnHooks)
     }
 
-    /// A pool of values of a foreign type; see [`Pool::with_reset`].
+    /// A pool of values of a foreign type; see [`Pool::with_reset`], also for what the bounds in bytes do not see.
     pub fn build_with_reset<T, F, R, V>(self, factory: F, reset: R) -> Pool<T>
     where
         T: Send + 'static,
