@@ -1,7 +1,7 @@
 //! A hammer for sanitizers: pools, buffers and requests under several threads at once, for a few seconds.
 //!
-//! `cargo run --release --example hammer [SECONDS]`. A plain program, since the test harness gives ThreadSanitizer
-//! false reports. `.ci/deep` runs it under that. It fails if anything is out at the end.
+//! `cargo run --release --example hammer [SECONDS]`. `.ci/deep` runs it under AddressSanitizer and LeakSanitizer; the hammer
+//! for ThreadSanitizer, which knows less of std, is `tsan-tests`. It fails if anything is out at the end.
 
 use ebbtide::{BufferPool, Pool, Pooled, Scopes};
 use std::sync::Arc;
