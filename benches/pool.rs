@@ -3,22 +3,25 @@
 mod allocator;
 
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
-use ebbtide::{Pool, Verdict};
+use crossbeam_queue::ArrayQueue;
+use ebbtide::{Pool, Pooled, Verdict};
 use std::cell::RefCell;
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 /// Bytes of room in a vector.
 const ROOM: usize = 4096;
-/// Values that are out at once in a burst.
-const BURST: usize = 64;
+/// Values under way between two threads.
+const CHANNEL: usize = 64;
 
 /// Boxed, as in the pool: a stack of bare vectors moves three words each way, and takes more than twice as long here.
 type Boxed = Box<Vec<u8>>;
 
 thread_local! {
     static VECTORS: RefCell<Vec<Boxed>> = const { RefCell::new(Vec::new()) };
+    #[allow(clippy::vec_box)] // the box is what moves
+    static OBJECTS: RefCell<Vec<Box<[u8; 1024]>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The plain pool: a stack of one thread.
@@ -62,6 +65,14 @@ fn object(c: &mut Criterion) {
     let mut group = c.benchmark_group("pool/object_1k");
     let pool = Pool::with_reset(|| [0_u8; 1024], |object| object[0] = 0);
     group.bench_function("ebbtide", |b| b.iter(|| pool.get()[0] = black_box(7)));
+    group.bench_function("thread_local", |b| {
+        b.iter(|| {
+            let mut object = OBJECTS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Box::new([0; 1024]));
+            object[0] = black_box(7);
+            black_box(&mut object)[0] = 0;
+            OBJECTS.with_borrow_mut(|objects| objects.push(object));
+        });
+    });
     group.bench_function("fresh", |b| b.iter(|| black_box(Box::new([0_u8; 1024]))[0] = black_box(7)));
 }
 
@@ -79,33 +90,43 @@ fn costly(c: &mut Criterion) {
     group.bench_function("fresh", |b| b.iter(|| black_box(table()[7])));
 }
 
-fn burst(c: &mut Criterion) {
-    let mut group = c.benchmark_group("pool/burst_64");
+/// So many vectors at once, of which the last `lost` do not come back.
+fn many(c: &mut Criterion, name: &str, at_once: usize, lost: usize) {
+    let mut group = c.benchmark_group(name);
+    let kept = at_once - lost;
     let pool = pooled();
-    let mut out = Vec::with_capacity(BURST);
+    let mut out = Vec::with_capacity(at_once);
     group.bench_function("ebbtide", |b| {
         b.iter(|| {
-            out.extend((0..BURST).map(|_| pool.get()));
+            out.extend((0..at_once).map(|_| pool.get()));
             out.iter_mut().for_each(|vector| write(vector));
+            out.drain(kept..).for_each(|vector| drop(Pooled::detach(vector)));
             out.clear();
         });
     });
-    let mut out = Vec::with_capacity(BURST);
+    let mut out = Vec::with_capacity(at_once);
     group.bench_function("thread_local", |b| {
         b.iter(|| {
-            out.extend((0..BURST).map(|_| pop()));
+            out.extend((0..at_once).map(|_| pop()));
             out.iter_mut().for_each(|vector| write(vector));
+            out.truncate(kept);
             out.drain(..).for_each(push);
         });
     });
-    let mut out = Vec::with_capacity(BURST);
+    let mut out = Vec::with_capacity(at_once);
     group.bench_function("fresh", |b| {
         b.iter(|| {
-            out.extend((0..BURST).map(|_| Vec::with_capacity(ROOM)));
+            out.extend((0..at_once).map(|_| Vec::with_capacity(ROOM)));
             out.iter_mut().for_each(write);
             out.clear();
         });
     });
+}
+
+fn bursts(c: &mut Criterion) {
+    many(c, "pool/burst_64", 64, 0);
+    many(c, "pool/put_100_take_100", 100, 0);
+    many(c, "pool/put_67_take_100", 100, 33);
 }
 
 /// The time that two threads take for `rounds` each, both at once.
@@ -142,5 +163,49 @@ fn two_threads(c: &mut Criterion) {
     bench_both(&mut group, "fresh", || write(&mut Vec::with_capacity(ROOM)));
 }
 
-criterion_group!(benches, vector, object, costly, burst, two_threads);
+/// The time of `rounds` values that one thread makes and another drops, through a queue that both poll.
+fn crossing<V: Send>(rounds: u64, make: &(impl Fn() -> V + Sync)) -> Duration {
+    let queue = ArrayQueue::new(CHANNEL);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for _ in 0..rounds {
+                let mut value = make();
+                while let Err(refused) = queue.push(value) {
+                    value = refused;
+                    spin_loop();
+                }
+            }
+        });
+        let start = Instant::now();
+        for _ in 0..rounds {
+            while queue.pop().is_none() {
+                spin_loop();
+            }
+        }
+        start.elapsed()
+    })
+}
+
+fn bench_crossing<V: Send>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, make: impl Fn() -> V + Sync) {
+    group.bench_function(name, |b| b.iter_custom(|rounds| crossing(rounds, &make)));
+}
+
+/// Beside other pools: `benches/peers`, where the threads stay.
+fn taken_here_dropped_there(c: &mut Criterion) {
+    let mut group = c.benchmark_group("pool/taken_here_dropped_there");
+    let pool = pooled();
+    bench_crossing(&mut group, "ebbtide", || {
+        let mut vector = pool.get();
+        write(&mut vector);
+        vector
+    });
+    bench_crossing(&mut group, "fresh", || {
+        let mut vector = Vec::with_capacity(ROOM);
+        write(&mut vector);
+        vector
+    });
+    bench_crossing(&mut group, "a_number", || black_box(7_usize));
+}
+
+criterion_group!(benches, vector, object, costly, bursts, two_threads, taken_here_dropped_there);
 criterion_main!(benches);
