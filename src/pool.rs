@@ -377,7 +377,9 @@ impl<T: Send + 'static> Pool<T> {
     ///
     /// # Errors
     ///
-    /// [`Outstanding`] says how many values of which pool are still out.
+    /// [`Outstanding`] says how many values of which pool are still out. Under which tags values are out, of all pools together, is in
+    /// the [`Ledger`](crate::observe::Ledger); where they were taken, as far as leases are sampled, with a
+    /// [`LeakDetector`](crate::observe::LeakDetector).
     pub fn wait_closed(&self, deadline: Instant) -> Result<(), Outstanding> {
         self.home.wait_ended(deadline)
     }

@@ -203,8 +203,9 @@ pub struct DumpDiff {
 }
 
 fn more(after: u64, before: u64) -> i64 {
-    // Bytes and counts are below 2^63.
-    after.wrapping_sub(before) as i64
+    // What there is lies below 2^63; what values claim to keep may not.
+    let most = i64::MAX as u64;
+    if after >= before { (after - before).min(most) as i64 } else { -((before - after).min(most) as i64) }
 }
 
 fn sort(rows: &mut Vec<Growth>) {
@@ -252,8 +253,8 @@ impl DumpDiff {
         let is_same = |row: &&mut Growth| (row.name, row.class_bytes) == (pool.pool, pool.class_bytes);
         if let Some(row) = self.pools.iter_mut().find(is_same) {
             row.values += values;
-            row.bytes += bytes;
-            row.idle_bytes += idle_bytes;
+            row.bytes = row.bytes.saturating_add(bytes);
+            row.idle_bytes = row.idle_bytes.saturating_add(idle_bytes);
         } else if self.pools.len() < 2 * POOLS {
             self.pools.push(Growth { name: pool.pool, class_bytes: pool.class_bytes, values, bytes, idle_bytes });
         }

@@ -32,16 +32,12 @@ const fn counter<E>(name: &'static str, help: &'static str, of: fn(&E) -> u64) -
     Family { name, kind: Kind::Counter, help, of }
 }
 
-fn sum(snapshot: &Snapshot, of: fn(&PoolEntry) -> u64) -> u64 {
-    snapshot.pools().iter().map(of).sum()
-}
-
 /// Of the process: no label.
 pub(super) const PROCESS: [Family<Snapshot>; 6] = [
     gauge("ebbtide_in_use_bytes", "Bytes that are on lease from all pools.", |all| {
-        sum(all, |entry| entry.outstanding_bytes())
+        all.sum(PoolEntry::outstanding_bytes)
     }),
-    gauge("ebbtide_idle_bytes", "Bytes that wait in all pools.", |all| sum(all, |entry| entry.idle_bytes())),
+    gauge("ebbtide_idle_bytes", "Bytes that wait in all pools.", |all| all.sum(PoolEntry::idle_bytes)),
     gauge(
         "ebbtide_retained_bytes",
         "Bytes that stand in the budget of the process: idle ones, and those of leased values.",
@@ -50,7 +46,7 @@ pub(super) const PROCESS: [Family<Snapshot>; 6] = [
     counter(
         "ebbtide_allocated_bytes_total",
         "Bytes that all pools allocated; its rate is the allocation rate.",
-        |all| sum(all, |entry| entry.stats.made_bytes),
+        |all| all.total(|entry| entry.stats.made_bytes),
     ),
     gauge("ebbtide_oldest_lease_seconds", "Age of the oldest lease that a leak detector has on record.", |all| {
         all.oldest_lease().as_secs()

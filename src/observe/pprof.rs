@@ -116,7 +116,7 @@ impl<'a> Profile<'a> {
         for owner in [Owner::Tag(tag), Owner::Pool(pool, class_bytes)] {
             let sampled = self.sites.entry(owner).or_default().entry(calls.clone()).or_default();
             sampled.objects += 1;
-            sampled.bytes += bytes;
+            sampled.bytes = sampled.bytes.saturating_add(bytes);
         }
     }
 
@@ -153,17 +153,17 @@ impl<'a> Profile<'a> {
     }
 
     fn tags(&self, tables: &mut Tables) {
-        let sum = |of: fn(&PoolEntry) -> u64| self.snapshot.pools().iter().map(of).sum::<u64>();
+        let sum = |of: fn(&PoolEntry) -> u64| self.snapshot.sum(of);
         let mut objects = sum(|pool| pool.stats.outstanding());
         let (mut bytes, mut idle) = (sum(PoolEntry::outstanding_bytes), sum(PoolEntry::idle_bytes));
-        let mut kept: u64 = self.snapshot.tags().iter().map(|tag| tag.idle_bytes).sum();
+        let mut kept: u128 = self.snapshot.tags().iter().map(|tag| u128::from(tag.idle_bytes)).sum();
         for entry in self.snapshot.tags() {
             objects = objects.saturating_sub(entry.outstanding);
             bytes = bytes.saturating_sub(entry.outstanding_bytes);
             self.tag(tables, entry.tag, entry.outstanding, entry.outstanding_bytes);
             // All of it, unless there is less in the pools than the tags have left there.
-            let mine = share(idle, entry.idle_bytes, idle.max(kept));
-            (idle, kept) = (idle - mine, kept - entry.idle_bytes);
+            let mine = share(idle, entry.idle_bytes, kept.max(idle.into()));
+            (idle, kept) = (idle - mine, kept - u128::from(entry.idle_bytes));
             tables.sample(&[Call::named(entry.tag)], &[("tag", entry.tag)], [0, 0, mine, 0, 0, 0, 0, entry.tasks]);
         }
         self.tag(tables, NO_TAG, objects, bytes);
@@ -197,7 +197,7 @@ impl<'a> Profile<'a> {
     /// Shares out what an owner has among the places where its leases were sampled; whole, and without a place, if none was.
     fn shared_out(&self, owner: Owner<'a>, mut objects: u64, mut bytes: u64, mut put: impl FnMut(&[Call], u64, u64)) {
         let Some(sites) = self.sites.get(&owner) else { return put(&[], objects, bytes) };
-        let sum = |of: fn(&Sampled) -> u64| sites.values().map(of).sum::<u64>();
+        let sum = |of: fn(&Sampled) -> u64| sites.values().map(|site| u128::from(of(site))).sum::<u128>();
         let (mut sampled_objects, mut sampled_bytes) = (sum(|site| site.objects), sum(|site| site.bytes));
         for (calls, site) in sites {
             // Of what is left, so that the last place gets all the rest and nothing is lost by rounding.
@@ -205,14 +205,15 @@ impl<'a> Profile<'a> {
                 (share(objects, site.objects, sampled_objects), share(bytes, site.bytes, sampled_bytes));
             put(calls, mine, mine_bytes);
             (objects, bytes) = (objects - mine, bytes - mine_bytes);
-            (sampled_objects, sampled_bytes) = (sampled_objects - site.objects, sampled_bytes - site.bytes);
+            sampled_objects -= u128::from(site.objects);
+            sampled_bytes -= u128::from(site.bytes);
         }
     }
 }
 
 /// The part of `all` that falls to `some` of `sum`.
-fn share(all: u64, some: u64, sum: u64) -> u64 {
-    let share = u128::from(all) * u128::from(some) / u128::from(sum.max(1));
+fn share(all: u64, some: u64, sum: u128) -> u64 {
+    let share = u128::from(all) * u128::from(some) / sum.max(1);
     u64::try_from(share).unwrap_or(all)
 }
 
@@ -271,6 +272,8 @@ impl Tables {
         if values == [0; TYPES.len()] {
             return;
         }
+        // To who reads them they have a sign.
+        let values = values.map(|value| value.min(i64::MAX as u64));
         let stack: Vec<_> = stack.iter().map(|call| self.location(call)).collect();
         let mut sample = Message::new().numbers(1, &stack).numbers(2, &values);
         for (key, value) in labels {

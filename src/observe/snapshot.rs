@@ -5,6 +5,8 @@
 //! (a) Entries are sorted by name, and no two have the same one: a series that appears twice is an error to Prometheus.
 //! (b) A name once seen keeps its entry, with zeros while nothing stands under it, and there are at most [`NAMES`] of
 //!     them. So a series neither moves to another name nor vanishes between two scrapes.
+//! (c) Bytes that are there now add up to the most there is at most; bytes counted since the beginning wrap, as their counters
+//!     do: so what is between two readings is right.
 
 use super::ledger::{Ledger, PoolEntry, TagEntry};
 use crate::pool::records::LeaseRecord;
@@ -82,13 +84,13 @@ impl Snapshot {
         let new = |tag| TagEntry { tag, ..TagEntry::default() };
         let mine = slot(&mut self.tags, entry.tag, OTHERS, |mine| mine.tag, new);
         mine.outstanding += entry.outstanding;
-        mine.outstanding_bytes += entry.outstanding_bytes;
+        mine.outstanding_bytes = mine.outstanding_bytes.saturating_add(entry.outstanding_bytes);
         mine.idle += entry.idle;
-        mine.idle_bytes += entry.idle_bytes;
+        mine.idle_bytes = mine.idle_bytes.saturating_add(entry.idle_bytes);
         mine.taken += entry.taken;
-        mine.taken_bytes += entry.taken_bytes;
+        mine.taken_bytes = mine.taken_bytes.wrapping_add(entry.taken_bytes);
         mine.escaped += entry.escaped;
-        mine.escaped_bytes += entry.escaped_bytes;
+        mine.escaped_bytes = mine.escaped_bytes.wrapping_add(entry.escaped_bytes);
         mine.imbalances += entry.imbalances;
         mine.tasks += entry.tasks;
     }
@@ -111,6 +113,16 @@ impl Snapshot {
     #[must_use]
     pub fn pools(&self) -> &[PoolEntry] {
         &self.pools
+    }
+
+    /// What is there now, of all pools together, by (c).
+    pub(super) fn sum(&self, of: impl Fn(&PoolEntry) -> u64) -> u64 {
+        self.pools.iter().map(of).fold(0, u64::saturating_add)
+    }
+
+    /// What was counted since the beginning, of all pools together, by (c).
+    pub(super) fn total(&self, of: impl Fn(&PoolEntry) -> u64) -> u64 {
+        self.pools.iter().map(of).fold(0, u64::wrapping_add)
     }
 
     /// Bytes that all pools of the process keep: see [`process_bytes`].

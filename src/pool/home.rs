@@ -420,7 +420,7 @@ impl<T: Send + 'static> Home<T> {
         stats.live = stats.live.saturating_sub(self.shells.count());
         stats.charged_bytes = stats.charged_bytes.saturating_sub(self.shells.bytes());
         stats.made += self.shells.made();
-        stats.made_bytes += self.shells.made_bytes();
+        stats.made_bytes = stats.made_bytes.wrapping_add(self.shells.made_bytes());
         stats
     }
 }

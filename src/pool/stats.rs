@@ -90,7 +90,7 @@ pub struct PoolStats {
     /// Values that the factory made since the pool began: the misses of `get`.
     pub made: u64,
     /// Bytes of these, as they were when they were made, and what values grew by since: seen when they come back, and of values that
-    /// stand in the bounds only.
+    /// stand in the bounds only. It wraps, which only values that claim to keep far more than there is bring about.
     pub made_bytes: u64,
     /// Values that were brought in since the pool began, by [`put`](crate::Pool::put) and [`prefill`](crate::Pool::prefill).
     pub adopted: u64,
@@ -129,11 +129,12 @@ impl core::ops::AddAssign for PoolStats {
         self.live += other.live;
         self.idle += other.idle;
         self.peak_live += other.peak_live;
-        self.charged_bytes += other.charged_bytes;
+        self.charged_bytes = self.charged_bytes.saturating_add(other.charged_bytes);
         self.hits += other.hits;
         self.fetches += other.fetches;
         self.made += other.made;
-        self.made_bytes += other.made_bytes;
+        // A counter, which wraps by itself already: the sum wraps too, so that what is between two readings is right.
+        self.made_bytes = self.made_bytes.wrapping_add(other.made_bytes);
         self.adopted += other.adopted;
         for (mine, theirs) in self.drops.iter_mut().zip(other.drops) {
             *mine += theirs;

@@ -5,6 +5,9 @@
 //! second thread-local, with a destructor, gives the number back: from then on the cell says that the thread has
 //! none, and the thread uses the shared tier.
 //!
+//! A thread may take its first number later still: in the destructor of a key of the system's, when those of its thread-locals
+//! have run, and that of the second one never will. There a key of our own gives the number back.
+//!
 //! The lock around the free numbers makes all that a thread did under its number happen before what the next
 //! owner of the number does.
 
@@ -75,6 +78,9 @@ fn take() -> usize {
     // In the destructors of a thread that never asked before, the guard may be gone already.
     let number = if LENT.try_with(|_| ()).is_ok() { take_free() } else { NONE };
     NUMBER.set(number);
+    if number < THREADS {
+        late::call();
+    }
     watch::renumbered();
     number
 }
@@ -101,19 +107,68 @@ struct Lent;
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let number = NUMBER.replace(NONE);
-        watch::renumbered();
-        if number >= THREADS {
-            return;
-        }
-        let on_end = *ON_END.lock();
-        if let Some(on_end) = on_end {
-            // SAFETY: it is given back below.
-            let thread = unsafe { EndingThread::of(number) };
-            super::unwind::caught(|| on_end(&thread));
-        }
-        FREE.lock().0.insert(number);
+        give_back();
+        late::call_off();
     }
+}
+
+/// Gives this thread's number back, if it has one. It gets no other.
+fn give_back() {
+    let number = NUMBER.replace(NONE);
+    watch::renumbered();
+    if number >= THREADS {
+        return;
+    }
+    let on_end = *ON_END.lock();
+    if let Some(on_end) = on_end {
+        // SAFETY: it is given back below.
+        let thread = unsafe { EndingThread::of(number) };
+        super::unwind::caught(|| on_end(&thread));
+    }
+    FREE.lock().0.insert(number);
+}
+
+/// A key of the system's, whose destructor gives the number back where `Lent` does not. The system calls those of keys that are set
+/// in others' destructors too, in four rounds: a first take in the last of them may still lose its number.
+#[cfg(unix)]
+mod late {
+    use core::ffi::c_void;
+    use core::ptr::{dangling, null};
+    use std::sync::OnceLock;
+
+    fn set(value: *const c_void) {
+        static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+        let new = || {
+            let mut key = 0;
+            // SAFETY: writes the key, and keeps a function of the right kind, which unwinds into nobody.
+            let failed = unsafe { libc::pthread_key_create(&raw mut key, Some(ends)) };
+            (failed == 0).then_some(key)
+        };
+        if let Some(key) = *KEY.get_or_init(new) {
+            // SAFETY: the key is never deleted, and nobody reads through the value. Without memory for it, there is no call.
+            unsafe { libc::pthread_setspecific(key, value) };
+        }
+    }
+
+    extern "C" fn ends(_: *mut c_void) {
+        super::give_back();
+    }
+
+    /// Asks for the call.
+    pub(super) fn call() {
+        // Any value but null.
+        set(dangling());
+    }
+
+    pub(super) fn call_off() {
+        set(null());
+    }
+}
+
+#[cfg(not(unix))]
+mod late {
+    pub(super) fn call() {}
+    pub(super) fn call_off() {}
 }
 
 #[cfg(all(test, not(loom)))]

@@ -98,14 +98,13 @@ struct Sums {
 
 impl Sums {
     fn of(snapshot: &Snapshot) -> Self {
-        let sum = |of: fn(&PoolEntry) -> u64| snapshot.pools().iter().map(of).sum();
         Self {
-            in_use: sum(PoolEntry::outstanding_bytes),
-            idle: sum(PoolEntry::idle_bytes),
-            allocated: sum(|pool| pool.stats.made_bytes),
-            outstanding: sum(|pool| pool.stats.outstanding()),
-            hits: sum(|pool| pool.stats.hits),
-            misses: sum(|pool| pool.stats.made),
+            in_use: snapshot.sum(PoolEntry::outstanding_bytes),
+            idle: snapshot.sum(PoolEntry::idle_bytes),
+            allocated: snapshot.total(|pool| pool.stats.made_bytes),
+            outstanding: snapshot.sum(|pool| pool.stats.outstanding()),
+            hits: snapshot.total(|pool| pool.stats.hits),
+            misses: snapshot.total(|pool| pool.stats.made),
         }
     }
 }

@@ -80,7 +80,7 @@ impl OldLeases {
             }
             let old = places.entry(place).or_default();
             old.leases += 1;
-            old.bytes += lease.bytes();
+            old.bytes = old.bytes.saturating_add(lease.bytes());
             old.age = old.age.max(lease.age());
         });
     }
