@@ -43,7 +43,8 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Values that one ageing call frees at most, or chains that it lets age: some tens of microseconds.
+/// Values that one ageing call frees at most, or chains that it lets age: some tens of microseconds. What it does to threads'
+/// magazines and shells is bounded by [`WALK`](crate::raw::chain::WALK).
 const VALUES_A_TRIM: usize = 256;
 /// Bytes of the buffers that one call frees at most, or a larger one: the system takes a third of a microsecond for each page of
 /// theirs, or more.
