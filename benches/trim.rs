@@ -1,11 +1,12 @@
 //! How long trimming holds anybody up: the longest single call with a million idle values, and the longest `get` and drop
-//! beside it. Printed, not compared: one thread put off its processor in the midst of a call shows here too.
+//! beside it, of another thread, or of the one that has them all at its hand. Printed, not compared: one thread put off its processor in the midst of a call shows here too.
 
 mod allocator;
 
 use ebbtide::Pool;
 use std::fmt;
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -58,25 +59,35 @@ impl fmt::Display for Times {
     }
 }
 
-/// A pool with all its values idle, with chains of `thread_values`.
-fn filled(thread_values: usize) -> Pool<Vec<u8>> {
-    let pool = Pool::builder().max_idle(VALUES).max_idle_bytes(1 << 30).max_thread_idle(thread_values);
-    let pool = pool.build(|| Vec::with_capacity(ROOM));
+/// Has all values idle, in chains of what this thread may have at hand.
+fn fill(pool: &Pool<Vec<u8>>) {
     let values: Vec<_> = (0..VALUES).map(|_| pool.get()).collect();
     drop(values);
     assert_eq!(pool.stats().idle, VALUES as u64);
-    pool
 }
 
-fn trimmed(thread_values: usize) {
-    let pool = filled(thread_values);
+/// Trims until nothing is left, beside a thread that takes one value again and again. With `at_hand` the values are that thread's.
+fn trimmed(thread_values: usize, at_hand: bool) {
+    let pool = Pool::builder().max_idle(VALUES).max_idle_bytes(1 << 30).max_thread_idle(thread_values);
+    let pool = pool.build(|| Vec::with_capacity(ROOM));
+    let is_filled = Barrier::new(2);
     let stop = AtomicBool::new(false);
     let pair = || drop(black_box(pool.get()));
     // Beside nothing, for comparison: what the machine itself holds up.
     let ends = Instant::now() + Duration::from_millis(200);
     let alone = Times::of(|| Instant::now() >= ends, pair);
     let (trim, beside) = std::thread::scope(|threads| {
-        let other = threads.spawn(|| Times::of(|| stop.load(Relaxed), pair));
+        let other = threads.spawn(|| {
+            if at_hand {
+                fill(&pool);
+            }
+            is_filled.wait();
+            Times::of(|| stop.load(Relaxed), pair)
+        });
+        if !at_hand {
+            fill(&pool);
+        }
+        is_filled.wait();
         // The other thread's own value stays, since it is in use.
         let trim = Times::of(
             || pool.stats().live <= 1,
@@ -87,13 +98,15 @@ fn trimmed(thread_values: usize) {
         stop.store(true, Relaxed);
         (trim, other.join().expect("it only takes and drops"))
     });
-    println!("{VALUES} idle values, {thread_values} at a thread's hand; the longest");
+    let whose = if at_hand { "the working thread's" } else { "a thread's" };
+    println!("{VALUES} idle values, {thread_values} at {whose} hand; the longest");
     println!("  trim until all are freed: {trim}");
     println!("  get and drop beside it:   {beside}");
     println!("  get and drop alone:       {alone}");
 }
 
 fn main() {
-    trimmed(32);
-    trimmed(1024);
+    trimmed(32, false);
+    trimmed(1024, false);
+    trimmed(VALUES, true);
 }

@@ -152,7 +152,7 @@ impl BufferPool {
         buffer.freeze().into_bytes()
     }
 
-    /// Frees all idle memory. On Linux the pages of buffers from 16 KiB on go back to the system, whatever the allocator keeps.
+    /// Frees all idle memory, in one call. On Linux the pages of buffers from 16 KiB on go back to the system, whatever the allocator keeps.
     pub fn clear(&self) {
         self.0.0.clear();
     }

@@ -470,7 +470,7 @@ fn wait_closed_names_what_is_out() {
     assert_eq!(pool.wait_closed(soon()).unwrap_err().to_string(), "the pool parsers is open");
     let lease = pool.get();
     pool.close();
-    assert_eq!(pool.wait_closed(soon()).unwrap_err().to_string(), "1 values of the pool parsers are out");
+    assert_eq!(pool.wait_closed(soon()).unwrap_err().to_string(), "1 value of the pool parsers is out");
     let waiter = {
         let pool = pool.clone();
         std::thread::spawn(move || pool.wait_closed(Instant::now() + Duration::from_secs(60)))

@@ -73,8 +73,9 @@ impl PoolBuilder {
         self
     }
 
-    /// Values that one thread has at hand, of those that may wait. Default: 128. More make shared operations
-    /// rarer, fewer leave less with threads that sleep.
+    /// Values that one thread has at hand, of those that may wait; at least one, also where 0 is said. Default: 128. More make
+    /// shared operations rarer, fewer leave less with threads that sleep. Beyond 256 a thread fetches what a
+    /// [trim](Pool::trim) took from it by 256 at a time.
     pub fn max_thread_idle(mut self, values: usize) -> Self {
         self.max_thread_idle = values;
         self

@@ -101,7 +101,8 @@ impl fmt::Display for Outstanding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pool, values, is_closed } = self;
         if *is_closed {
-            write!(f, "{values} values of the pool {pool} are out")
+            let (noun, verb) = if *values == 1 { ("value", "is") } else { ("values", "are") };
+            write!(f, "{values} {noun} of the pool {pool} {verb} out")
         } else {
             write!(f, "the pool {pool} is open")
         }

@@ -43,7 +43,8 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Values that one ageing call frees at most, or chains that it lets age: some tens of microseconds.
+/// Values that one ageing call frees at most, or chains that it lets age: some tens of microseconds. What it does to threads'
+/// magazines and shells is bounded by [`WALK`](crate::raw::chain::WALK).
 const VALUES_A_TRIM: usize = 256;
 /// Bytes of the buffers that one call frees at most, or a larger one: the system takes a third of a microsecond for each page of
 /// theirs, or more.
@@ -371,13 +372,20 @@ impl<T: Send + 'static> Home<T> {
 
     fn trim_untimed(&self) -> bool {
         registry::finish();
-        let done = self.tiers.age(self.settings.values_a_trim(), |chain| self.discard_all(chain, DropReason::Aged));
-        if done {
-            self.tiers.reclaim(|chain| self.spill(chain));
-            self.shed();
-        }
+        let done = self.age_some();
         self.ageing.lock().unfinished = !done;
         done
+    }
+
+    /// A piece of a step of ageing: what is old goes, then what threads have at hand becomes old, then their shells go. Each goes
+    /// on where the last call left it.
+    fn age_some(&self) -> bool {
+        let is_shedding = self.is_shedding();
+        let aged = is_shedding
+            || self.tiers.is_reclaiming()
+            || self.tiers.age(self.settings.values_a_trim(), |chain| self.discard_all(chain, DropReason::Aged));
+        let reclaimed = is_shedding || (aged && self.tiers.reclaim(|chain| self.spill(chain)));
+        reclaimed && self.shed_some()
     }
 
     /// Whether a step of ageing has begun and is not done.

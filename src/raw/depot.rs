@@ -65,7 +65,12 @@ impl<N> Depot<N> {
     /// Takes a node out: of the younger ones, the one that waits longest. The queue's own Release and Acquire make
     /// all that was done to the node before its push visible here.
     pub fn pop(&self) -> Option<N> {
-        self.fresh.pop().or_else(|| self.pop_old())
+        self.pop_fresh().or_else(|| self.pop_old())
+    }
+
+    /// Takes one of the younger ones out.
+    pub fn pop_fresh(&self) -> Option<N> {
+        self.fresh.pop()
     }
 
     /// Takes one of the older ones out.

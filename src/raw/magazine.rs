@@ -245,7 +245,7 @@ impl<P> Magazine<P> {
     }
 
     /// Takes all but the `keep` nodes that came last out of a magazine whose gate was shut before a heavy fence; `None` while
-    /// the owner is busy.
+    /// the owner is busy. Takes the longer the more are kept, however many are taken.
     ///
     /// # Safety
     ///
@@ -261,12 +261,8 @@ impl<P> Magazine<P> {
             // SAFETY: by (a), second half.
             let list = unsafe { &mut *list };
             chain.exchange(list, self.tally.len());
-            // Turned round once and back again: the one that came last is the first to be taken.
             let mut kept = chain.split_off(keep);
-            self.tally.set_len(kept.len());
-            while let Some(node) = kept.pop() {
-                list.push(node);
-            }
+            self.tally.set_len(kept.exchange(list, 0));
         });
         Some(chain)
     }

@@ -4,11 +4,12 @@
 //! only as long as the node is still in hand.
 
 use super::barrier;
-use super::chain::{Chain, List, Node};
+use super::chain::{Chain, List, Node, WALK};
 use super::magazine::Magazine;
 use super::sample;
 use super::tally::Tally;
 use super::threads::{self, EndingThread, THREADS};
+use crate::sync::count;
 use crate::sync::{AtomicPtr, AtomicUsize, MODELLED, Mutex, Ordering, yield_now};
 use core::fmt;
 use core::ptr::{NonNull, null_mut};
@@ -37,6 +38,8 @@ pub struct Magazines<P> {
     closed: Mutex<bool>,
     /// Magazines from here on never began: numbers are given out small first. Changed under the lock.
     reached: AtomicUsize,
+    /// Where the next call of `seize_part` goes on; 0 between two rounds. Changed under the lock.
+    next: count::AtomicUsize,
     /// Nodes that one magazine holds at most.
     depth: usize,
     full_fence: bool,
@@ -54,6 +57,7 @@ impl<P> Magazines<P> {
             magazines: core::array::from_fn(|_| AtomicPtr::new(null_mut())),
             closed: Mutex::new(false),
             reached: AtomicUsize::new(0),
+            next: count::AtomicUsize::new(0),
             depth: depth.max(1),
             full_fence: full_fence || barrier::must_be_full(),
         }
@@ -223,13 +227,53 @@ impl<P> Magazines<P> {
         (chains, waiting.is_empty())
     }
 
-    /// Takes the chains of all magazines, but the nodes that `keep` leaves to each. A thread that is just at its magazine
-    /// keeps it.
-    pub fn seize(&self, keep: impl Fn(&Magazine<P>) -> usize) -> Vec<Chain<P>> {
+    /// Takes the chains of all magazines. A thread that is just at its magazine keeps it.
+    pub fn seize(&self) -> Vec<Chain<P>> {
+        self.seize_picked(|| self.all().map(|magazine| (magazine, 0)).filter(is_worth_it).collect())
+    }
+
+    /// Takes chains, but the nodes that `part` leaves to each magazine, as long as their costs, which it tells as well, are below
+    /// [`WALK`] together. The next call goes on with the others; `true` when this one was the last of its round.
+    pub fn seize_part(&self, part: impl Fn(&Magazine<P>) -> Part) -> (Vec<Chain<P>>, bool) {
+        let mut done = false;
+        let chains = self.seize_picked(|| {
+            let picked = self.pick_part(part);
+            done = !self.is_in_round();
+            picked
+        });
+        (chains, done)
+    }
+
+    /// Whether a round of `seize_part` has begun and is not done.
+    pub fn is_in_round(&self) -> bool {
+        // Relaxed: it publishes nothing.
+        self.next.load(Ordering::Relaxed) != 0
+    }
+
+    /// The magazines of one part, and how many nodes each keeps.
+    fn pick_part(&self, part: impl Fn(&Magazine<P>) -> Part) -> Vec<(&Magazine<P>, usize)> {
+        // Relaxed, here and below: under the lock.
+        let reached = self.reached.load(Ordering::Relaxed);
+        let mut number = self.next.load(Ordering::Relaxed);
+        let (mut picked, mut costs) = (Vec::new(), 0);
+        while number < reached && costs < WALK {
+            let magazine = self.magazine(number);
+            number += 1;
+            let Some((magazine, part)) = magazine.map(|magazine| (magazine, part(magazine))) else { continue };
+            if is_worth_it(&(magazine, part.keep)) {
+                costs += part.costs;
+                picked.push((magazine, part.keep));
+            }
+        }
+        self.next.store(if number < reached { number } else { 0 }, Ordering::Relaxed);
+        picked
+    }
+
+    /// Takes the chains of the magazines that `pick` names, but the nodes that each keeps.
+    fn seize_picked<'m>(&'m self, pick: impl FnOnce() -> Vec<(&'m Magazine<P>, usize)>) -> Vec<Chain<P>> {
         // Held until the gates are open again, so that no close comes in between.
         let closed = self.closed.lock();
-        let picked = self.all().map(|magazine| (magazine, keep(magazine)));
-        let picked: Vec<_> = picked.filter(|&(magazine, keep)| magazine.waiting() > keep).collect();
+        let picked = pick();
         if *closed || picked.is_empty() {
             return Vec::new();
         }
@@ -253,6 +297,20 @@ impl<P> Magazines<P> {
     pub fn waiting(&self) -> usize {
         self.all().map(Magazine::waiting).sum()
     }
+}
+
+/// What becomes of one magazine in a round.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// Nodes that are left to it.
+    pub keep: usize,
+    /// What that costs, or what is done with the others: in nodes.
+    pub costs: usize,
+}
+
+/// Whether a magazine has more than it keeps.
+fn is_worth_it<P>(&(magazine, keep): &(&Magazine<P>, usize)) -> bool {
+    magazine.waiting() > keep
 }
 
 // What is done inside of a magazine.

@@ -14,7 +14,7 @@
 
 mod closing;
 
-use super::chain::{Chain, Node};
+use super::chain::{Chain, Node, WALK};
 use super::depot::{Depot, Load, Push};
 use super::magazine::Magazine;
 use super::magazines::{Magazines, all_in, exchanged, try_push, try_push_short};
@@ -128,17 +128,17 @@ impl<P> Tiers<P> {
             return Some(node);
         }
         let magazine = self.magazines.begun(number).map(NonNull::from);
-        let mut chain = self.pop()?;
+        let Fetched { mut chain, most, push, pop } = self.fetch()?;
         let node = chain.pop()?;
         self.fetches.fetch_add(1, Ordering::Relaxed);
         node.came_from(magazine);
         if let Some(magazine) = self.magazines.magazine(number) {
             self.magazines.sample(magazine);
         }
-        if chain.len() > self.magazines.depth() {
-            // Of chains that became one for lack of room: the others find what this thread may not have at hand.
-            let kept = chain.split_off(self.magazines.depth());
-            self.hand_over(core::mem::replace(&mut chain, kept), |chain| node.payload.spill(chain));
+        if chain.len() > most {
+            let kept = chain.split_off(most.min(WALK));
+            let rest = core::mem::replace(&mut chain, kept);
+            self.hand_over_by(push, pop, rest, |chain| node.payload.spill(chain));
         }
         let rest = match magazine {
             // SAFETY: the caller's promise, as above. Should the magazine not be empty, its nodes are handed over.
@@ -261,9 +261,24 @@ impl<P> Tiers<P> {
     }
 
     fn pop(&self) -> Option<Chain<P>> {
-        let chain = self.depot.pop()?;
-        self.in_depot.fetch_sub(chain.len(), Ordering::Relaxed);
-        Some(chain)
+        self.counted_out(self.depot.pop())
+    }
+
+    fn counted_out(&self, chain: Option<Chain<P>>) -> Option<Chain<P>> {
+        self.in_depot.fetch_sub(chain.as_ref().map_or(0, Chain::len), Ordering::Relaxed);
+        chain
+    }
+
+    /// A chain for a thread that wants a node.
+    fn fetch(&self) -> Option<Fetched<P>> {
+        let most = self.magazines.depth();
+        if let Some(chain) = self.counted_out(self.depot.pop_fresh()) {
+            // Longer only if several became one for lack of room: the others find what this thread may not have at hand.
+            return Some(Fetched { chain, most, push: Depot::push, pop: Depot::pop });
+        }
+        let chain = self.counted_out(self.depot.pop_old())?;
+        // What a trim took from a large hoard, this thread's perhaps: what is not wanted now goes on ageing.
+        Some(Fetched { chain, most: most.min(WALK), push: Depot::push_old, pop: Depot::pop_old })
     }
 
     /// Puts a chain into the depot; `free` gets what finds no room.
@@ -328,6 +343,16 @@ impl<P> Tiers<P> {
     fn in_depot(&self) -> usize {
         self.in_depot.load(Ordering::Relaxed)
     }
+}
+
+/// A chain from the depot.
+struct Fetched<P> {
+    chain: Chain<P>,
+    /// Nodes of it that may come to a magazine in one piece.
+    most: usize,
+    /// Where it came from, for the rest.
+    push: PushFn<P>,
+    pop: PopFn<P>,
 }
 
 type PushFn<P> = fn(&Depot<Chain<P>>, Chain<P>) -> Push<Chain<P>>;

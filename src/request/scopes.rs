@@ -97,7 +97,7 @@ impl Scopes {
     /// since the last step lose what they have at hand. Call it from a timer, or let `tokio::trim_every` do so: without
     /// traffic all slots are freed in three steps.
     ///
-    /// **Cost**: at most some tens of microseconds, and freeing; `false` says that this step is not done, and another call
+    /// **Cost**: at most some tens of microseconds, and freeing at most 256 slots; `false` says that this step is not done, and another call
     /// goes on with it.
     pub fn trim(&self) -> bool {
         self.0.seats.trim()

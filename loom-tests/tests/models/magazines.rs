@@ -113,7 +113,7 @@ fn an_owner_against_seizing() {
                 (taken, keep(next))
             }
         });
-        let seized: usize = home.magazines.seize(|_| 0).iter().map(Chain::len).sum();
+        let seized: usize = home.magazines.seize().iter().map(Chain::len).sum();
         let (taken, did) = owner.join().unwrap();
         assert!(seized + usize::from(taken.is_some()) + home.magazines.waiting() + usize::from(did == "freed") == 2);
         outcomes.note(format!("{}, {did}", if taken.is_some() { "taken" } else { "missed" }));

@@ -680,9 +680,14 @@ fn ageing_against_close() {
 
 /// A pool with a chain of two old nodes in its depot, and a third at the first thread's hand.
 fn old_pair() -> Pool {
-    let pool = Pool::new(2, false);
-    let nodes = [1, 2, 3].map(|content| pool.leased(content, OWN));
-    assert_eq!(nodes.map(|node| put(node, OWN)), ["kept"; 3]);
+    old_chain([1, 2, 3])
+}
+
+/// A pool with a chain of old nodes in its depot, and the last one at the first thread's hand.
+fn old_chain<const NODES: usize>(nodes: [u32; NODES]) -> Pool {
+    let pool = Pool::new(NODES - 1, false);
+    let nodes = nodes.map(|content| pool.leased(content, OWN));
+    assert_eq!(nodes.map(|node| put(node, OWN)), ["kept"; NODES]);
     assert!(pool.home.tiers.age(4, |_| unreachable!("none is old")));
     pool
 }
@@ -729,5 +734,75 @@ fn ageing_in_parts_against_close() {
         assert_eq!((by_ageing + by_close, pool.freed.get(), pool.home.tiers.idle()), (3, 3, 0), "nothing left behind");
         outcomes.note(format!("{by_ageing} freed by the ageing"));
         finish(pool, 3);
+    });
+}
+
+// Of a chain of old nodes a thread fetches one, and one more, since `WALK` is 1 here.
+
+#[test]
+fn a_fetch_in_parts_against_ageing() {
+    let expected = &["missed, 3 freed", "taken, 0 freed", "taken, 1 freed"];
+    model("tiers::a_fetch_in_parts_against_ageing", expected, 3, |outcomes| {
+        let pool = old_chain([1, 2, 3, 4]);
+        let ageing = {
+            let home = Arc::clone(&pool.home);
+            thread::spawn(move || assert!(home.tiers.age(4, drop)))
+        };
+        let node = from_depot(&pool.home, OTHER);
+        ageing.join().unwrap();
+        let (freed, out) = (pool.freed.get(), usize::from(node.is_some()));
+        assert_eq!(freed + pool.home.tiers.idle() + out, 4, "nothing lost");
+        outcomes.note(format!("{}, {freed} freed", if out == 1 { "taken" } else { "missed" }));
+        assert!(pool.home.tiers.age(4, drop));
+        assert_eq!(pool.home.tiers.idle(), 1 + out, "what is left stays old");
+        drop(node);
+        finish(pool, 4);
+    });
+}
+
+#[test]
+fn a_fetch_in_parts_against_close() {
+    let expected = &[
+        "kept, closed",
+        "kept, closed in two calls",
+        "missed, closed",
+        "refused, closed",
+        "refused, closed in two calls",
+    ];
+    model("tiers::a_fetch_in_parts_against_close", expected, 2, |outcomes| {
+        let pool = old_chain([1, 2, 3, 4]);
+        let home = Arc::clone(&pool.home);
+        let taking = thread::spawn(move || {
+            let Some(node) = from_depot(&home, OTHER) else { return "missed" };
+            drop(home);
+            put(node, OTHER)
+        });
+        outcomes.note(pool.ends(4, taking));
+    });
+}
+
+#[test]
+fn two_trims_share_a_round() {
+    let expected = &["this one ends it", "the other one ends it"];
+    model("tiers::two_trims_share_a_round", expected, 3, |outcomes| {
+        let pool = Pool::new(2, false);
+        for number in [OWN, OTHER] {
+            let nodes = [1, 2].map(|content| pool.leased(content, number));
+            assert_eq!(nodes.map(|node| put(node, number)), ["kept"; 2]);
+        }
+        let trimming = {
+            let home = Arc::clone(&pool.home);
+            thread::spawn(move || home.tiers.reclaim(|_| unreachable!("there is room")))
+        };
+        let done = pool.home.tiers.reclaim(|_| unreachable!("there is room"));
+        assert_ne!(trimming.join().unwrap(), done, "each comes to one magazine");
+        assert!(!pool.home.tiers.is_reclaiming());
+        let left = [OWN, OTHER].map(|number| at_hand(&pool.home, number));
+        assert!(left.iter().all(Option::is_some), "each was come to once, and half is left");
+        assert!([OWN, OTHER].iter().all(|&number| at_hand(&pool.home, number).is_none()));
+        assert_eq!(pool.home.tiers.idle(), 2, "nothing lost");
+        outcomes.note(if done { "this one ends it" } else { "the other one ends it" });
+        drop(left);
+        finish(pool, 4);
     });
 }

@@ -7,7 +7,8 @@
 use super::Home;
 use super::lent::{Lent, Node, Shell, UNCHARGED};
 use crate::raw::chain::Chain;
-use crate::raw::magazines::Magazines;
+use crate::raw::magazine::Magazine;
+use crate::raw::magazines::{Magazines, Part};
 use crate::raw::shell::filled;
 use crate::raw::threads::EndingThread;
 use crate::raw::tiers::Tiers;
@@ -98,10 +99,23 @@ impl<T: Send + 'static> Home<T> {
     /// Frees all shells, and says whether there was one.
     #[cold]
     pub(super) fn shed(&self) -> bool {
-        let chains = self.shells.waiting.seize(|_| 0);
+        let chains = self.shells.waiting.seize();
         let any = !chains.is_empty();
         self.free_shells(chains);
         any
+    }
+
+    /// Frees the shells of some threads, and with the next call those of others; `true` when it has come to all.
+    pub(super) fn shed_some(&self) -> bool {
+        let part = |shells: &Magazine<Shell<T>>| Part { keep: 0, costs: shells.waiting() };
+        let (chains, done) = self.shells.waiting.seize_part(part);
+        self.free_shells(chains);
+        done
+    }
+
+    /// Whether `shed_some` was called and is to be called again.
+    pub(super) fn is_shedding(&self) -> bool {
+        self.shells.waiting.is_in_round()
     }
 
     /// Frees all shells for good. `false` if a thread was busy with its own all the while.
