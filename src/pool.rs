@@ -94,7 +94,6 @@ mod audit;
 mod books;
 mod budget;
 mod builder;
-mod census;
 mod collections;
 mod debug;
 mod ended;
@@ -125,13 +124,14 @@ pub use stats::{DropReason, PoolStats};
 
 pub(crate) use audit::{begin_audit, each_imbalance, end_audit, find_by, unaudited};
 pub(crate) use books::{LiveTask, TAGS, TagBooks, each_tag, tag};
-pub(crate) use budget::Budget;
 pub(crate) use builder::AGE_EVERY;
 pub(crate) use home::{Home, Lent, Node, Settings, Shell, dispose, give_back, give_back_fixed};
 pub(crate) use hooks::{Fixed, FixedHooks, Judged, LARGE};
 pub(crate) use reclaims::request_took;
 pub(crate) use registry::each_pool;
 pub(crate) use reset::both;
+
+pub(crate) use crate::raw::budget::Budget;
 
 use crate::raw::lease::Lease;
 use crate::raw::unwind::Quiet;

@@ -21,7 +21,7 @@ const BATCH: usize = 16 << 10;
 pub(super) struct Bound(Budget);
 
 impl Bound {
-    pub(super) const fn new(bytes: usize) -> Self {
+    pub(super) fn new(bytes: usize) -> Self {
         Self(Budget::over(bytes, None))
     }
 

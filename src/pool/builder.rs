@@ -1,12 +1,12 @@
 //! How a pool is made, and what it keeps at most.
 
 use super::Pool;
-use super::budget::Budget;
 use super::debug::PoolDebug;
 use super::home::{Home, Settings};
 use super::hooks::{Hooks, OwnHooks, ResetBy};
 use super::registry;
 use super::reset::{Reset, Verdict};
+use crate::raw::budget::Budget;
 use std::sync::Arc;
 use std::time::Duration;
 

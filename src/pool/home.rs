@@ -19,20 +19,20 @@ pub(crate) use lent::{Lent, Node, Shell, dispose, give_back, give_back_fixed, re
 use shells::Shells;
 
 use super::books::Event;
-use super::budget::Budget;
-use super::census::Census;
 use super::debug::PoolDebug;
-use super::ended::Waiters;
 use super::hooks::{EndBy, Hooks, Judged, cost};
 use super::reclaims::timed_trim;
 use super::registry;
 use super::stats::{Counts, DropReason, PoolStats};
 use super::watched::watched;
+use crate::raw::budget::Budget;
+use crate::raw::census::Census;
 use crate::raw::chain::Chain;
 use crate::raw::lease::Lease;
 use crate::raw::magazines::Magazines;
 use crate::raw::tiers::Tiers;
 use crate::raw::unwind::{Quiet, caught};
+use crate::raw::waiters::Waiters;
 use crate::raw::{sample, watch};
 use crate::sync::Ordering;
 use crate::sync::count::{AtomicBool, AtomicUsize};

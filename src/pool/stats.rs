@@ -1,6 +1,6 @@
 //! What a pool counts, and why it dropped a value.
 
-use super::census::Census;
+use crate::raw::census::Census;
 use crate::raw::tiers::Tiers;
 use crate::sync::Ordering::Relaxed;
 use crate::sync::count::AtomicU64;

@@ -9,6 +9,8 @@
 //! | `allocator` | a cursor lent to collections through the allocator API |
 //! | `parcels`, `store` | what a request owes an ending: drops, leases, cleanups |
 //! | `chain`, `tally`, `magazine`, `magazines`, `depot`, `tiers` | a pool's idle nodes, near each thread and shared; closing that loses none |
+//! | `budget`, `census` | bounds that hold under threads: what is reserved; which values exist, have a place, and are the last |
+//! | `waiters` | who waits for the end of a pool, woken by it |
 //! | `shell` | a node whose value was taken out, to be filled again |
 //! | `barrier`, `threads` | a fence that costs one side only; dense numbers for threads |
 //! | `watch`, `sample` | whether a thread's takes are watched, and which of them are looked at |
@@ -31,6 +33,8 @@ pub mod allocator;
 pub mod audit;
 pub mod barrier;
 pub mod boxed;
+pub mod budget;
+pub mod census;
 pub mod chain;
 #[cfg(feature = "bench")]
 pub mod counting;
@@ -63,4 +67,5 @@ pub mod threads;
 pub mod tiers;
 pub mod unwind;
 pub mod view;
+pub mod waiters;
 pub mod watch;

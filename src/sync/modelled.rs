@@ -6,6 +6,7 @@
 
 use loom::sync::atomic;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 pub(crate) use atomic::fence;
 
@@ -108,6 +109,25 @@ impl AtomicU64 {
     ) -> Result<u64, u64> {
         self.seen().compare_exchange_weak(old, new, success, failure)
     }
+    pub(crate) fn fetch_max(&self, value: u64, order: Ordering) -> u64 {
+        self.seen().fetch_max(value, order)
+    }
+    pub(crate) fn fetch_update(
+        &self,
+        success: Ordering,
+        failure: Ordering,
+        mut next: impl FnMut(u64) -> Option<u64>,
+    ) -> Result<u64, u64> {
+        // As std does it; each step touches the ghost.
+        let mut seen = self.load(failure);
+        while let Some(value) = next(seen) {
+            match self.compare_exchange_weak(seen, value, success, failure) {
+                Ok(before) => return Ok(before),
+                Err(now) => seen = now,
+            }
+        }
+        Err(seen)
+    }
 }
 
 impl AtomicUsize {
@@ -135,6 +155,22 @@ impl AtomicUsize {
     ) -> Result<usize, usize> {
         self.seen().compare_exchange_weak(old, new, success, failure)
     }
+    pub(crate) fn fetch_update(
+        &self,
+        success: Ordering,
+        failure: Ordering,
+        mut next: impl FnMut(usize) -> Option<usize>,
+    ) -> Result<usize, usize> {
+        // As std does it; each step touches the ghost.
+        let mut seen = self.load(failure);
+        while let Some(value) = next(seen) {
+            match self.compare_exchange_weak(seen, value, success, failure) {
+                Ok(before) => return Ok(before),
+                Err(now) => seen = now,
+            }
+        }
+        Err(seen)
+    }
 }
 
 impl<T> AtomicPtr<T> {
@@ -159,5 +195,22 @@ impl<T> Mutex<T> {
     }
     pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// loom's condition variable with the face of ours. No deadline comes: who is not woken is a deadlock, which loom reports.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(loom::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+    pub(crate) fn wait_until<'a, T>(
+        &self,
+        guard: loom::sync::MutexGuard<'a, T>,
+        _deadline: Instant,
+    ) -> (loom::sync::MutexGuard<'a, T>, bool) {
+        (self.0.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner), false)
     }
 }

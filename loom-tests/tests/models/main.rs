@@ -3,6 +3,10 @@
 #[cfg(loom)]
 mod audit;
 #[cfg(loom)]
+mod budget;
+#[cfg(loom)]
+mod census;
+#[cfg(loom)]
 mod counts;
 #[cfg(loom)]
 mod depot;

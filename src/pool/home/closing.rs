@@ -1,10 +1,11 @@
 //! The end of a home: closing, what is left over by a close, and those who wait until everything is back.
 
 use super::Home;
-use crate::pool::ended::{Outstanding, Ticket};
+use crate::pool::ended::Outstanding;
 use crate::pool::registry;
 use crate::pool::stats::{DropReason, PoolStats};
 use crate::raw::threads::EndingThread;
+use crate::raw::waiters::Ticket;
 use crate::sync::Ordering;
 use core::task::{Poll, Waker};
 use std::sync::Arc;

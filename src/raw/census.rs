@@ -10,8 +10,8 @@
 //! Closed with no value left, the pool has ended. A value that is made after the close (`get` still works) takes the
 //! word away from there and brings it back.
 
+use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::count::AtomicU64;
 
 /// Two billion: as many values do not fit into any memory.
 const FIELD: u32 = 31;
@@ -39,7 +39,7 @@ impl Word {
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(super) struct Census {
+pub struct Census {
     word: AtomicU64,
     peak: AtomicU64,
     /// Values that may have a place at once.
@@ -47,19 +47,19 @@ pub(super) struct Census {
 }
 
 impl Census {
-    pub(super) fn new(places: usize) -> Self {
+    pub fn new(places: usize) -> Self {
         // More places than values can exist are as good as no bound.
         Self { word: AtomicU64::new(0), peak: AtomicU64::new(0), places: (places as u64).min(MASK) }
     }
 
     /// Counts a value that begins without a place.
-    pub(super) fn come(&self) {
+    pub fn come(&self) {
         // Relaxed, as wherever nothing ends: it counts, and publishes nothing.
         self.note_peak(Word(self.word.fetch_add(VALUE, Relaxed) + VALUE));
     }
 
     /// Counts a value that begins, with a place if there is one. Says whether there was.
-    pub(super) fn come_with_place(&self) -> bool {
+    pub fn come_with_place(&self) -> bool {
         let add = |word: u64| Some(word + VALUE + if Word(word).places() < self.places { PLACE } else { 0 });
         // An update that is never refused.
         let (Ok(before) | Err(before)) = self.word.fetch_update(Relaxed, Relaxed, add);
@@ -68,18 +68,19 @@ impl Census {
     }
 
     /// Gives a place to a value that has none.
-    pub(super) fn take_place(&self) -> bool {
+    pub fn take_place(&self) -> bool {
+        // Relaxed, and below: as in `come`.
         let add = |word: u64| (Word(word).places() < self.places).then_some(word + PLACE);
         self.word.fetch_update(Relaxed, Relaxed, add).is_ok()
     }
 
     /// Takes back a place that the value, which stays, cannot pay for.
-    pub(super) fn give_place(&self) {
+    pub fn give_place(&self) {
         self.word.fetch_sub(PLACE, Relaxed);
     }
 
     /// Counts a value that is gone for good, and its place. Says whether the pool has ended with it.
-    pub(super) fn go(&self, had_place: bool) -> bool {
+    pub fn go(&self, had_place: bool) -> bool {
         let less = VALUE + if had_place { PLACE } else { 0 };
         // Release: the value's end comes before the pool's, which `has_ended` sees. (Every change of the word is a
         // read-modify-write, so all of them stay in one release sequence.)
@@ -87,27 +88,28 @@ impl Census {
     }
 
     /// Closes, and says whether the pool has ended.
-    pub(super) fn close(&self) -> bool {
+    pub fn close(&self) -> bool {
+        // Release: what was shut for it comes before the pool's end, as in `go`.
         Word(self.word.fetch_or(CLOSED, Release) | CLOSED).is_ended()
     }
 
-    pub(super) fn has_ended(&self) -> bool {
-        // Acquire: sees the values' ends, from the Release in `go`.
+    pub fn has_ended(&self) -> bool {
+        // Acquire: sees the values' ends, from the Release in `go`, and what was shut, from the one in `close`.
         Word(self.word.load(Acquire)).is_ended()
     }
 
     /// Values that exist.
-    pub(super) fn values(&self) -> u64 {
+    pub fn values(&self) -> u64 {
         Word(self.word.load(Relaxed)).values()
     }
 
     /// Of these, the values that have a place.
-    pub(super) fn placed(&self) -> usize {
+    pub fn placed(&self) -> usize {
         Word(self.word.load(Relaxed)).places() as usize
     }
 
     /// The most values that existed at once.
-    pub(super) fn peak(&self) -> u64 {
+    pub fn peak(&self) -> u64 {
         self.peak.load(Relaxed)
     }
 
@@ -119,7 +121,7 @@ impl Census {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
