@@ -87,13 +87,15 @@ fn a_trim_leaves_256_values_of_a_large_hoard_at_hand() {
     assert!(pool.stats().live <= 1024, "{:?}", pool.stats());
 }
 
+type Work = Box<dyn FnOnce() + Send>;
+
 /// Threads that do, one after the other, what they are told.
-struct Crew(Vec<(mpsc::Sender<Box<dyn FnOnce() + Send>>, mpsc::Receiver<()>)>);
+struct Crew(Vec<(mpsc::Sender<Work>, mpsc::Receiver<()>)>);
 
 impl Crew {
     fn new(threads: usize) -> Self {
         let begin = |_| {
-            let (work, works) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+            let (work, works) = mpsc::channel::<Work>();
             let (done, is_done) = mpsc::channel();
             thread::spawn(move || {
                 for work in works {
