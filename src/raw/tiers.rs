@@ -265,8 +265,9 @@ impl<P> Tiers<P> {
     }
 
     fn counted_out(&self, chain: Option<Chain<P>>) -> Option<Chain<P>> {
-        self.in_depot.fetch_sub(chain.as_ref().map_or(0, Chain::len), Ordering::Relaxed);
-        chain
+        let chain = chain?;
+        self.in_depot.fetch_sub(chain.len(), Ordering::Relaxed);
+        Some(chain)
     }
 
     /// A chain for a thread that wants a node.
