@@ -120,6 +120,7 @@ pub use ended::Outstanding;
 pub use guard::Pooled;
 pub use reclaims::{Reclaims, Times};
 pub use reset::{Reset, Verdict};
+pub(crate) use stats::part_of;
 pub use stats::{DropReason, PoolStats};
 
 pub(crate) use audit::{begin_audit, each_imbalance, end_audit, find_by, unaudited};

@@ -73,6 +73,24 @@ fn of_a_burst_of_32_mib_values_no_more_stays_than_the_bounds_allow() {
 }
 
 #[test]
+fn the_bytes_of_what_waits_and_of_what_is_out_are_told_apart() {
+    let pool = Pool::new(|| Vec::<u8>::with_capacity(1000));
+    drop([pool.get(), pool.get(), pool.get(), pool.get()]);
+    let out = pool.get();
+    let stats = pool.stats();
+    assert_eq!((stats.idle, stats.outstanding()), (3, 1));
+    assert!(stats.outstanding_bytes() >= 1000);
+    assert_eq!(
+        (stats.idle_bytes(), stats.charged_bytes),
+        (3 * stats.outstanding_bytes(), 4 * stats.outstanding_bytes())
+    );
+    drop((out, pool.get()));
+    assert_eq!((pool.stats().idle_bytes(), pool.stats().outstanding_bytes()), (stats.charged_bytes, 0));
+    pool.clear();
+    assert_eq!(pool.stats().idle_bytes(), 0, "of nothing");
+}
+
+#[test]
 fn by_default_a_pool_keeps_1024_values_of_at_most_4_mib() {
     let pool = Pool::new(Vec::<u8>::new);
     drop((0..1100).map(|_| pool.get()).collect::<Vec<_>>());

@@ -1,6 +1,6 @@
 //! Reading the books: an entry for each tag and each pool, handed to a closure, so that reading allocates nothing.
 
-use crate::pool::{Imbalance, PoolStats, TagBooks, each_imbalance, each_pool, each_tag, unaudited};
+use crate::pool::{Imbalance, PoolStats, TagBooks, each_imbalance, each_pool, each_tag, part_of, unaudited};
 
 /// What the process's pools have lent and keep, by tag and by pool.
 ///
@@ -68,7 +68,7 @@ impl PoolEntry {
     /// Bytes of what is idle: of buffers of a size class their size, of other values the mean of what is charged.
     #[must_use]
     pub fn idle_bytes(&self) -> u64 {
-        self.bytes_of(self.stats.idle)
+        self.of_class(self.stats.idle).unwrap_or_else(|| self.stats.idle_bytes())
     }
 
     /// Bytes charged to the pool's bound: of what is idle, and of leased values as they were when they were last idle.
@@ -81,27 +81,19 @@ impl PoolEntry {
     /// the pool's bounds, and another value not before it is charged.
     #[must_use]
     pub fn outstanding_bytes(&self) -> u64 {
-        self.bytes_of(self.stats.outstanding())
+        self.of_class(self.stats.outstanding()).unwrap_or_else(|| self.stats.outstanding_bytes())
     }
 
     /// Bytes of what was taken out for good since the pool began: of values without a size class the mean of those that were made.
     #[must_use]
     pub fn escaped_bytes(&self) -> u64 {
-        self.part_of(self.stats.made_bytes, self.stats.escaped(), self.stats.made)
+        let escaped = self.stats.escaped();
+        self.of_class(escaped).unwrap_or_else(|| part_of(self.stats.made_bytes, escaped, self.stats.made))
     }
 
-    fn bytes_of(&self, values: u64) -> u64 {
-        self.part_of(self.stats.charged_bytes, values, self.stats.live)
-    }
-
-    /// Bytes of some values, where `all` have so many.
-    fn part_of(&self, bytes: u64, values: u64, all: u64) -> u64 {
-        if self.class_bytes != 0 {
-            return self.class_bytes.saturating_mul(values);
-        }
-        let part = u128::from(bytes) * u128::from(values.min(all)) / u128::from(all.max(1));
-        // At most all of them.
-        part as u64
+    /// Bytes of so many buffers, in the entry of a size class.
+    fn of_class(&self, values: u64) -> Option<u64> {
+        (self.class_bytes != 0).then(|| self.class_bytes.saturating_mul(values))
     }
 }
 

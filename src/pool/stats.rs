@@ -97,11 +97,31 @@ pub struct PoolStats {
     drops: [u64; REASONS],
 }
 
+/// Bytes of some values, where `all` have so many.
+pub(crate) fn part_of(bytes: u64, values: u64, all: u64) -> u64 {
+    let part = u128::from(bytes) * u128::from(values.min(all)) / u128::from(all.max(1));
+    // At most all of them.
+    part as u64
+}
+
 impl PoolStats {
     /// Values that are leased now.
     #[must_use]
     pub fn outstanding(&self) -> u64 {
         self.live.saturating_sub(self.idle)
+    }
+
+    /// Bytes of what waits: its part of the charged bytes, by the mean of all values that exist. Nobody counts them one by one, which a
+    /// `get` would pay for.
+    #[must_use]
+    pub fn idle_bytes(&self) -> u64 {
+        part_of(self.charged_bytes, self.idle, self.live)
+    }
+
+    /// Bytes of what is leased, counted as [`idle_bytes`](Self::idle_bytes) are: as it was when it was last idle.
+    #[must_use]
+    pub fn outstanding_bytes(&self) -> u64 {
+        part_of(self.charged_bytes, self.outstanding(), self.live)
     }
 
     /// Values lent since the pool began.
