@@ -79,9 +79,10 @@ impl BodyBudget {
         if bytes > 0 {
             self.0.bytes.release(bytes);
             // It runs the waker of whoever waits, and this is called by drops: a panic there goes no further, nor one in
-            // the drop of its payload.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.0.queue.freed())) {
-                mem::forget(payload);
+            // the drop of its payload, which is lost then.
+            let told = catch_unwind(AssertUnwindSafe(|| self.0.queue.freed()));
+            if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(told))) {
+                mem::forget(second);
             }
         }
     }
